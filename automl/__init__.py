@@ -1,0 +1,1 @@
+"""AutoML search service."""

@@ -1,0 +1,63 @@
+"""The words of the service as records and protocols: read this package first.
+
+Why: every part (searcher, filter, executor, storage, tracker, exporter) speaks only these words, so each can be read,
+tested and replaced alone. The rule: standard library and numpy only; torch appears under TYPE_CHECKING.
+"""
+
+from automl.contracts.history import History, Opened, RungRecord, Searcher, StudyLog
+from automl.contracts.recipe import (
+    Batch,
+    Dataset,
+    Leg,
+    NormActFactory,
+    Recipe,
+    RecipeRef,
+    Schedule,
+    Signature,
+    Split,
+    Task,
+    Trainer,
+    UpdateRule,
+)
+from automl.contracts.rung import Answer, Executor, Failure, FailureReason, RungJob, RungResult
+from automl.contracts.space import Draw, Genotype, SearchSpace, Suggester
+from automl.contracts.trial import Closed, Curve, Monitor, Objective, Outcome, Screen, StudyView, Values, Verdict
+
+__all__ = [
+    "Answer",
+    "Batch",
+    "Closed",
+    "Curve",
+    "Dataset",
+    "Draw",
+    "Executor",
+    "Failure",
+    "FailureReason",
+    "Genotype",
+    "History",
+    "Leg",
+    "Monitor",
+    "NormActFactory",
+    "Objective",
+    "Opened",
+    "Outcome",
+    "Recipe",
+    "RecipeRef",
+    "RungJob",
+    "RungRecord",
+    "RungResult",
+    "Schedule",
+    "Screen",
+    "SearchSpace",
+    "Searcher",
+    "Signature",
+    "Split",
+    "StudyLog",
+    "StudyView",
+    "Suggester",
+    "Task",
+    "Trainer",
+    "UpdateRule",
+    "Values",
+    "Verdict",
+]
