@@ -15,6 +15,7 @@ from automl.contracts.trial import Monitor, Screen
 from automl.errors import InvalidSetting
 from automl.flows.trial_run import NextRung
 
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """The parts of a study.

@@ -299,6 +299,6 @@ class Search:
 
 def _baseline_failed(plan: Plan, reason: str, evidence: Mapping[str, Any]) -> str:
     return (
-        f"The baseline of task {plan.task.name!r} itself ended as {reason!r} ({dict(evidence)}), so no candidate could be "
-        f"compared with it. Check the task's data, model and learning rate."
+        f"The baseline of task {plan.task.name!r} itself ended as {reason!r} ({dict(evidence)}), so no candidate "
+        f"could be compared with it. Check the task's data, model and learning rate."
     )
