@@ -57,12 +57,14 @@ class RungRecord:
         index: which rung of the leg, from 0.
         result: None when the job failed.
         failure: None when it succeeded.
+        audit: whether it was trained for an audit only; then it is no part of the trial's curves.
     """
 
     leg: str
     index: int
     result: RungResult | None = None
     failure: Failure | None = None
+    audit: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

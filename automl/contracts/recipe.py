@@ -208,6 +208,9 @@ class Leg:
         tuned = dumps(dict(self.overrides)) if self.overrides else ""
         return self.variant + tuned + (f"#{self.replicate}" if self.replicate else "")
 
+    def __hash__(self) -> int:
+        return hash(self.key)
+
     def to_json(self) -> dict[str, JSON]:
         """Returns the canonical form."""
         return {"variant": self.variant, "overrides": dict(self.overrides), "replicate": self.replicate}

@@ -37,10 +37,10 @@ class ReachedCurves:
         self._curves: dict[tuple[str, int], list[Curve]] = defaultdict(list)
 
     def add(self, number: int, records: Sequence[RungRecord]) -> None:
-        """Adds a closed trial; trials come in order, its records in any."""
+        """Adds a closed trial; trials come in order, its records in any; those of an audit do not count."""
         so_far: dict[str, Curve] = {}
         for record in sorted(records, key=lambda r: (r.leg, r.index)):
-            if record.result is None:
+            if record.result is None or record.audit:
                 continue
             curve = so_far[record.leg] = so_far.get(record.leg, Curve()).then(record.result.curves[0])
             self._numbers[record.leg, record.index].append(number)

@@ -233,10 +233,17 @@ class Search:
                 self._probed[answer.key] = ended
                 continue
             number, index, leg = answer.key.split(":", 2)
-            record = RungRecord(leg=leg, index=int(index), result=answer.result, failure=answer.failure)
+            live = self._live[int(number)]
+            record = RungRecord(
+                leg=leg,
+                index=int(index),
+                result=answer.result,
+                failure=answer.failure,
+                audit=live.audit is not None,
+            )
             if int(number) != BASELINE:
                 self._history.record(int(number), record)
-            self._live[int(number)].records[leg, int(index)] = record
+            live.records[leg, int(index)] = record
             self._advance(int(number))
 
     def _retry(self, answer: Answer) -> None:

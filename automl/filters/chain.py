@@ -1,0 +1,24 @@
+"""The filters of the engine by name, in the order in which they judge.
+
+Why: the command line switches a filter off or changes its threshold by name. The rule: cheap before dear; a space's own
+filters judge after these.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from automl.contracts.trial import Monitor, Objective, Screen
+from automl.filters.cost import Cost
+from automl.filters.duplicates import Duplicates
+from automl.filters.exportability import Exportability
+from automl.filters.quality import Quality
+from automl.filters.stability import Stability
+from automl.filters.validity import Validity
+
+SCREENS: Mapping[str, type[Screen]] = {
+    "duplicates": Duplicates,
+    "validity": Validity,
+    "cost": Cost,
+    "exportability": Exportability,
+}
+MONITORS: Mapping[str, type[Monitor]] = {"quality": Quality, "stability": Stability}
