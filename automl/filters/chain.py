@@ -5,9 +5,8 @@ filters judge after these.
 """
 
 from collections.abc import Mapping
-from typing import Any
 
-from automl.contracts.trial import Monitor, Objective, Screen
+from automl.contracts.trial import Monitor, Screen
 from automl.filters.cost import Cost
 from automl.filters.duplicates import Duplicates
 from automl.filters.exportability import Exportability

@@ -6,6 +6,7 @@ recorded beside them, because nothing that judges may read a clock.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 from automl.canonical import JSON
 from automl.contracts.space import Genotype
@@ -22,8 +23,8 @@ class Cost:
         max_flops_ratio: the same for floating-point operations per example, > 0.
     """
 
-    name: str = "cost"
-    probes: tuple[str, ...] = ("flops", "parameters")
+    name: ClassVar[str] = "cost"
+    probes: ClassVar[tuple[str, ...]] = ("flops", "parameters")
     max_parameters_ratio: float = 1.5
     max_flops_ratio: float = 2.0
 

@@ -7,6 +7,7 @@ what this one would reach. Source: functional equivalence checking, Real et al. 
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 from automl.canonical import JSON
 from automl.contracts.space import Genotype
@@ -17,8 +18,8 @@ from automl.contracts.trial import StudyView, Verdict
 class Duplicates:
     """Settles a trial whose fingerprint an older trial has, open or closed."""
 
-    name: str = "duplicates"
-    probes: tuple[str, ...] = ()
+    name: ClassVar[str] = "duplicates"
+    probes: ClassVar[tuple[str, ...]] = ()
 
     def judge(
         self, genotype: Genotype, fingerprint: str, measurements: Mapping[str, Mapping[str, JSON]], study: StudyView

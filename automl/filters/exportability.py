@@ -6,6 +6,7 @@ exports in a worker (about 10 ms); the verdict only reads what it found.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 from automl.canonical import JSON
 from automl.contracts.space import Genotype
@@ -16,8 +17,8 @@ from automl.contracts.trial import StudyView, Verdict
 class Exportability:
     """Rejects what ONNX cannot express."""
 
-    name: str = "exportability"
-    probes: tuple[str, ...] = ("onnx",)
+    name: ClassVar[str] = "exportability"
+    probes: ClassVar[tuple[str, ...]] = ("onnx",)
 
     def judge(
         self, genotype: Genotype, fingerprint: str, measurements: Mapping[str, Mapping[str, JSON]], study: StudyView

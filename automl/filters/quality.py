@@ -6,6 +6,7 @@ that alone made the search up to a hundred times cheaper. Source: Liu et al. 202
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 from automl.contracts.history import Opened, RungRecord
 from automl.contracts.recipe import Leg
@@ -26,7 +27,7 @@ class Quality:
     """
 
     objectives: tuple[Objective, ...]
-    name: str = "quality"
+    name: ClassVar[str] = "quality"
     step: int = 100
     times_chance: float = 2.0
 

@@ -7,6 +7,7 @@ Source: Liu et al. 2020 (EvoNorm), section 3, "stability".
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 from automl.contracts.history import Opened, RungRecord
 from automl.contracts.recipe import Leg
@@ -23,7 +24,7 @@ class Stability:
         max_gradient_norm: the paper's 1e8.
     """
 
-    name: str = "stability"
+    name: ClassVar[str] = "stability"
     step: int = 100
     max_gradient_norm: float = 1e8
 

@@ -7,7 +7,7 @@ convolution gets a gradient. Source: the rejection ladder practised with EvoNorm
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from automl.canonical import JSON
 from automl.contracts.space import Genotype
@@ -23,8 +23,8 @@ class Validity:
         min_input_dependence: smallest accepted difference of the outputs between inputs, relative to their size, >= 0.
     """
 
-    name: str = "validity"
-    probes: tuple[str, ...] = ("finite", "gradient_reach", "input_dependence")
+    name: ClassVar[str] = "validity"
+    probes: ClassVar[tuple[str, ...]] = ("finite", "gradient_reach", "input_dependence")
     min_input_dependence: float = 1e-5
 
     def __post_init__(self) -> None:

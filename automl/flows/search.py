@@ -46,6 +46,7 @@ class Search:
         history: the log, opened by this driver.
         executor: runs jobs.
         watch: called with each trial that closes, in trial order; must not raise.
+        noted: called with each note (name, value) that the search writes beside the trials; must not raise.
         release: called with snapshot keys that nobody needs any more.
         stop: asked before each new proposal; True = propose no more, finish what is open.
         now_ms: wall clock in milliseconds, for time stamps only.
@@ -59,12 +60,14 @@ class Search:
         history: History,
         executor: Executor,
         watch: Callable[[Opened, Closed], None] = lambda opened, closed: None,
+        noted: Callable[[str, Any], None] = lambda name, value: None,
         release: Callable[[Sequence[str]], None] = lambda keys: None,
         stop: Callable[[], bool] = lambda: False,
         now_ms: Callable[[], int],
     ) -> None:
         self._plan, self._budget, self._history, self._executor = plan, budget, history, executor
-        self._watch, self._release, self._stop, self._now_ms = watch, release, stop, now_ms
+        self._watch, self._noted, self._release = watch, noted, release
+        self._stop, self._now_ms = stop, now_ms
         self._window = Window(plan.depth)
         self._seen, self._curves = Seen(), ReachedCurves()
         self._opened: list[Opened] = []
@@ -177,7 +180,7 @@ class Search:
             measurements[variant] = result.measurements[0]
         self._seen.baseline = measurements
         if "values" not in note:
-            self._history.note("baseline", {"measurements": measurements})
+            self._note_baseline({"measurements": measurements})
             opened = Opened(number=BASELINE, genotype={}, fingerprint="", measurements=measurements)
             run = TrialRun(opened, task=self._plan.task, monitors=(), reference=lambda leg, index: ())
             self._live[BASELINE] = _Live(opened=opened, run=run)
@@ -269,8 +272,12 @@ class Search:
             "steps": end.steps,
             "seconds": end.seconds,
         }
-        self._history.note("baseline", note)
+        self._note_baseline(note)
         del self._live[BASELINE]
+
+    def _note_baseline(self, note: dict[str, JSON]) -> None:
+        self._history.note("baseline", note)
+        self._noted("baseline", note)
 
     def _commit(self) -> None:
         """Closes trials in trial order, as far as they have ended."""

@@ -1,0 +1,56 @@
+"""The app: its global options and the list of its commands, which a test freezes."""
+
+import logging
+from importlib.metadata import version
+from typing import Annotated
+
+import typer
+
+from automl.cli import finalists, look, mlflow, search
+from automl.cli.errors import CommandGroup
+
+app = typer.Typer(
+    name="automl",
+    cls=CommandGroup,
+    help="Search for better parts of a training recipe, reject most candidates early, hand over the few that win.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"automl {version('automl-search')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _globals(
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks and debug messages.")] = False,
+    show_version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True)
+    ] = False,
+) -> None:
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    logging.getLogger("automl").setLevel(logging.DEBUG if debug else logging.WARNING)
+
+
+for _command in (
+    look.spaces,
+    look.tasks,
+    look.searchers,
+    search.search,
+    search.resume,
+    look.status,
+    look.top,
+    look.show,
+    finalists.rerank,
+    finalists.review,
+    finalists.export,
+    finalists.replay,
+    mlflow.sync,
+    mlflow.ui,
+):
+    app.command()(_command)

@@ -1,0 +1,111 @@
+"""Reading commands: what is installed, how a study stands, its best trials, one trial whole."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+import typer
+
+from automl.cli import options
+from automl.cli.printing import cell, emit, fields, plain, table
+
+OUTCOMES = ("completed", "rejected", "duplicate", "failed")
+STATUS = (
+    "study",
+    "space",
+    "task",
+    "searcher",
+    "rejected_by",
+    "redrawn",
+    "failures",
+    "steps_trained",
+    "steps_saved",
+    "idle_share",
+    "workers",
+    "audit",
+    "baseline",
+    "best",
+)
+TOP = ("trial", "outcome", "reason", "values", "steps", "seconds", "description")
+IDLE_SHARE = 0.15
+"""Above this share of idle worker time a larger depth pays."""
+
+
+def spaces(json: options.AsJson = False) -> None:
+    """List the installed search spaces."""
+    from automl import run
+
+    _list(run.installed_spaces(), as_json=json)
+
+
+def tasks(json: options.AsJson = False) -> None:
+    """List the installed tasks."""
+    from automl import run
+
+    _list(run.installed_tasks(), as_json=json)
+
+
+def searchers(json: options.AsJson = False) -> None:
+    """List the searchers."""
+    from automl import run
+
+    _list(run.installed_searchers(), as_json=json)
+
+
+def status(
+    study: Annotated[
+        str | None, typer.Argument(metavar="STUDY", help="Name of the study; without it, list studies.")
+    ] = None,
+    storage: options.Storage = None,
+    json: options.AsJson = False,
+) -> None:
+    """Show how STUDY stands. Outcomes, which filter rejected, where the steps went."""
+    from automl import run
+
+    if study is None:
+        studies = run.list_studies(storage)
+        names = dict.fromkeys(name for row in studies for name in row)
+        text = table(studies, names) if studies else "No studies yet. Start one with `automl search SPACE`."
+        emit(studies, as_json=json, text=text)
+        return
+    found = run.load_study(study, storage=storage).status()
+    emit(found, as_json=json, text=status_text(found))
+
+
+def top(
+    study: options.Study,
+    n: Annotated[int, typer.Option("-n", "--number", min=1, help="How many.")] = 10,
+    storage: options.Storage = None,
+    json: options.AsJson = False,
+) -> None:
+    """Show the best trials of STUDY."""
+    from automl import run
+
+    rows = run.load_study(study, storage=storage).top(n)
+    text = table(rows, TOP) if rows else "No trial has completed yet."
+    emit(rows, as_json=json, text=text)
+
+
+def show(
+    study: options.Study, trial: options.Trial, storage: options.Storage = None, json: options.AsJson = False
+) -> None:
+    """Show one trial whole. Genotype, description, curves, and what every filter measured."""
+    from automl import run
+
+    found = run.load_study(study, storage=storage).show(trial)
+    emit(found, as_json=json, text=fields(found))
+
+
+def status_text(found: Mapping[str, Any]) -> str:
+    """Returns a study's status for people."""
+    counts = ", ".join(f"{found[name]} {name}" for name in OUTCOMES if found.get(name))
+    lines = [f"{cell(found.get('trials'))} trials" + (f": {counts}" if counts else "")]
+    details = fields(found, names=STATUS)
+    lines += [details] if details else []
+    idle = found.get("idle_share")
+    if isinstance(idle, float) and idle > IDLE_SHARE:
+        lines.append(f"Workers were idle {idle:.0%} of the time: a new study would gain from a larger --depth.")
+    return "\n".join(lines)
+
+
+def _list(rows: list[dict[str, str]], *, as_json: bool) -> None:
+    emit(plain(rows), as_json=as_json, text=table(rows, ("name", "description")) if rows else "None installed.")

@@ -1,0 +1,133 @@
+"""`automl search` and `automl resume`: drive a study.
+
+The rule: whatever stops a search, nothing is lost, and the message says how to go on.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from automl.cli import options
+from automl.cli.errors import INTERRUPTED
+from automl.cli.look import status_text
+from automl.config import new_study_name, search_arguments
+
+
+def search(
+    space: Annotated[
+        str | None, typer.Argument(help="Name (see `automl spaces`), package.module:Name or file.py:Name.")
+    ] = None,
+    task: Annotated[str | None, typer.Option(help="What candidates are trained on.", show_default="digits")] = None,
+    searcher: Annotated[str | None, typer.Option(help="Who proposes.", show_default="evolution")] = None,
+    trials: Annotated[
+        int | None, typer.Option(min=1, help="Budget of proposals, rejected ones included.", show_default="64")
+    ] = None,
+    trained: options.Trained = None,
+    timeout: options.Timeout = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Worker processes.", show_default="1")] = None,
+    depth: Annotated[
+        int | None,
+        typer.Option(min=1, help="Trained trials open at once; about 4 x workers.", show_default="8"),
+    ] = None,
+    study: Annotated[
+        str | None, typer.Option(help="Name of the study.", show_default="from space, task and time")
+    ] = None,
+    storage: options.Storage = None,
+    tracking_uri: options.TrackingUri = None,
+    seed: Annotated[int | None, typer.Option(help="Root of every random choice.", show_default="0")] = None,
+    device: Annotated[
+        Literal["auto", "cpu", "cuda"] | None,
+        typer.Option(help="Where candidates are trained.", show_default="AUTOML_DEVICE or auto"),
+    ] = None,
+    data: Annotated[str | None, typer.Option(metavar="PATH", help="Data of tasks that read a file or folder.")] = None,
+    audit: Annotated[
+        float | None,
+        typer.Option(min=0.0, max=1.0, help="Share of rejected trials trained anyway.", show_default="0"),
+    ] = None,
+    warm_start: Annotated[
+        str | None, typer.Option(metavar="FILE", help="JSON file with genotypes to propose first.")
+    ] = None,
+    track: Annotated[
+        Literal["trained", "all", "none"] | None,
+        typer.Option(help="Which trials become MLflow runs.", show_default="trained"),
+    ] = None,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="One setting, e.g. task.steps=200; repeats.")
+    ] = None,
+    config: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="TOML file with these options and a table [set].")
+    ] = None,
+) -> None:
+    """Run a study of SPACE. Every trial it proposes is kept in the study's history, rejected ones included."""
+    given: dict[str, Any] = {
+        "space": space,
+        "task": task,
+        "searcher": searcher,
+        "trials": trials,
+        "trained": trained,
+        "timeout": timeout,
+        "workers": workers,
+        "depth": depth,
+        "study": study,
+        "storage": storage,
+        "tracking_uri": tracking_uri,
+        "seed": seed,
+        "device": device,
+        "data": data,
+        "audit": audit,
+        "warm_start": warm_start,
+        "track": track,
+    }
+    arguments = search_arguments(given, file=config, set_arguments=set_ or ())
+    arguments.setdefault("study", new_study_name(arguments["space"], arguments.get("task"), now=datetime.now()))
+    from automl import run  # loads torch
+
+    typer.echo(f"Study {arguments['study']}", err=True)
+    with _resumable(arguments["study"], storage=arguments.get("storage")):
+        done = run.search(arguments.pop("space"), progress=True, **arguments)
+    typer.echo(status_text(done.status()))
+    typer.echo(f"\nNext: automl top {done.name}   automl rerank {done.name}   automl ui")
+
+
+def resume(
+    study: options.Study,
+    trials: Annotated[int | None, typer.Option(min=1, help="New budget of proposals, in all.")] = None,
+    trained: options.Trained = None,
+    timeout: options.Timeout = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Worker processes.", show_default="as before")] = None,
+    storage: options.Storage = None,
+    tracking_uri: options.TrackingUri = None,
+    accept_environment: Annotated[
+        bool, typer.Option("--accept-environment", help="Go on although machine or libraries have changed.")
+    ] = False,
+) -> None:
+    """Go on with STUDY. After Ctrl-C, a crash or a reboot, or to extend its budget."""
+    from automl import run  # loads torch
+
+    with _resumable(study, storage=storage):
+        done = run.resume(
+            study,
+            trials=trials,
+            trained=trained,
+            timeout=timeout,
+            workers=workers,
+            storage=storage,
+            tracking_uri=tracking_uri,
+            accept_environment=accept_environment,
+            progress=True,
+        )
+    typer.echo(status_text(done.status()))
+
+
+@contextmanager
+def _resumable(study: str, *, storage: str | None) -> Iterator[None]:
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        where = f" --storage {storage}" if storage else ""
+        typer.echo(f"Stopped. Nothing is lost; go on with: automl resume {study}{where}", err=True)
+        raise typer.Exit(INTERRUPTED) from error

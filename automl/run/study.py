@@ -1,0 +1,266 @@
+"""A study as Python sees it: what it found, the second look, the export.
+
+Why: the CLI and a notebook tell the same story through the same object. The rule: everything is read from the history;
+only rerank and review write to it, as notes.
+"""
+
+import tempfile
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from automl.assemble import (
+    Publication,
+    executor_of,
+    open_history,
+    plan_of,
+    publish,
+    read_log,
+    sync_now,
+    sync_of,
+    task_locator,
+    task_of,
+    work_directory,
+)
+from automl.canonical import JSON
+from automl.contracts import Genotype, StudyLog
+from automl.errors import UnknownName, UsageError
+from automl.flows.plan import Plan
+from automl.flows.replay import replay
+from automl.flows.report import ranking, row, status
+from automl.flows.rerank import rerank
+from automl.plugins import Objects
+from automl.run.driving import Session
+
+if TYPE_CHECKING:
+    import pandas
+
+class Study:
+    """One study in one storage; made by `automl.search` and `automl.load_study`.
+
+    Attributes:
+        name: of the study.
+        session: storage, tracking URI and workers that its verbs use.
+    """
+
+    def __init__(self, name: str, *, session: Session, objects: Objects | None = None) -> None:
+        """Reads the study.
+
+        Args:
+            name: of the study.
+            session: see `Session`.
+            objects: spaces and tasks that were given by value.
+
+        Raises:
+            StudyNotFound: there is no such study.
+        """
+        self.name, self.session = name, session
+        self._objects: Objects = objects or {}
+        self._log = read_log(session.storage_url, name)
+        self._plan = plan_of(self._log.header, self._objects)
+
+    def __repr__(self) -> str:
+        return f"Study({self.name!r}, trials={len(self._log.opened)}, storage={self.storage!r})"
+
+    @property
+    def storage(self) -> str:
+        """URL of the history."""
+        return self.session.storage_url
+
+    @property
+    def log(self) -> StudyLog:
+        """The log as last read; `refresh` reads it again."""
+        return self._log
+
+    @property
+    def plan(self) -> Plan:
+        """The parts of the study."""
+        return self._plan
+
+    @property
+    def baseline(self) -> dict[str, float | None] | None:
+        """Objective -> the baseline's value; None while it was not trained."""
+        values: dict[str, float | None] | None = self._status()["baseline"]
+        return values
+
+    @property
+    def best(self) -> dict[str, Any] | None:
+        """The best completed trial as a row, None where there is none."""
+        ranked = ranking(self._log, self._plan.task.objectives)
+        return self._row(ranked[0]) if ranked else None
+
+    @property
+    def trials(self) -> "pandas.DataFrame":
+        """One row per trial, one column per objective (`value_<name>`)."""
+        import pandas
+
+        rows = [self._row(opened.number) for opened in self._log.opened]
+        for one in rows:
+            one.update({f"value_{name}": value for name, value in one.pop("values").items()})
+        return pandas.DataFrame(rows)
+
+    def refresh(self) -> "Study":
+        """Reads the history again; returns itself."""
+        self._log = read_log(self.storage, self.name)
+        return self
+
+    def status(self) -> dict[str, Any]:
+        """Returns counts, rejections by filter, where the steps went, the best trial and the baseline."""
+        return self._status()
+
+    def top(self, count: int = 10) -> list[dict[str, Any]]:
+        """Returns the best completed trials as rows, best first."""
+        return [self._row(number) for number in ranking(self._log, self._plan.task.objectives)[:count]]
+
+    def show(self, trial: int) -> dict[str, Any]:
+        """Returns one trial whole: its row, ledger, curves, memo, evidence and review.
+
+        Raises:
+            UnknownName: there is no such trial.
+        """
+        whole = self._row(trial)
+        opened = self._log.opened[trial]
+        closed = self._log.closed[trial] if trial < len(self._log.closed) else None
+        return {
+            **whole,
+            "ledger": [verdict.to_json() for verdict in (closed.ledger if closed else opened.verdicts)],
+            "curves": {leg: curve.to_json() for leg, curve in closed.curves.items()} if closed else {},
+            "measurements": {variant: dict(found) for variant, found in opened.measurements.items()},
+            "memo": dict(opened.memo),
+            "evidence": dict(closed.evidence) if closed and closed.evidence else None,
+            "audit": dict(closed.audit) if closed and closed.audit else None,
+            "review": self._log.notes.get("reviews", {}).get(str(trial)),
+        }
+
+    def rerank(
+        self,
+        top: int = 5,
+        *,
+        seeds: int = 5,
+        steps: int | None = None,
+        task: object = None,
+    ) -> dict[str, Any]:
+        """Trains the best trials and the baseline again with the same fresh seeds and compares them.
+
+        Args:
+            top: how many finalists, >= 1; with several objectives the front comes first.
+            seeds: fresh seeds, >= 2.
+            steps: training steps; None = the task's own.
+            task: another task to judge on; None = the study's.
+
+        Returns:
+            The report of `automl.flows.rerank.rerank`, also stored with the study.
+
+        Raises:
+            UsageError: no trial completed.
+        """
+        numbers = self._finalists(top)
+        objects = dict(self._objects)
+        plan = self._plan if task is None else self._on_task(task, objects)
+        directory = work_directory(self.storage, self.name)
+        history = open_history(self.storage, self.name)
+        try:
+            executor = executor_of(self._log.header, objects, workers=self.session.workers, directory=directory)
+            try:
+                finalists = {number: self._log.opened[number].genotype for number in numbers}
+                report = rerank(plan, finalists, seeds=seeds, steps=steps, executor=executor)
+            finally:
+                executor.close()
+            report = {**report, "task_locator": plan.task_locator, "steps": steps}
+            history.note("rerank", report)
+        finally:
+            history.close()
+        self.refresh()
+        return dict(report)
+
+    def review(
+        self, trial: int | None = None, *, approve: bool = False, reject: str | None = None, pull: bool = False
+    ) -> dict[str, Any]:
+        """Stores a reviewer's word on a trial, or reads the `review` tags of MLflow; returns all words by trial."""
+        if pull == (trial is not None) or (trial is not None and approve == (reject is not None)):
+            raise UsageError("review takes a TRIAL with --approve or --reject TEXT, or --pull alone.")
+        words = dict(self._log.notes.get("reviews", {}))
+        if pull:
+            pulled = sync_of(self._plan, self.session.tracking_uri).pull_reviews(self._log)
+            words |= {str(number): text for number, text in pulled.items()}
+        else:
+            self._row(int(trial or 0))
+            words[str(trial)] = "approved" if approve else f"rejected: {reject}"
+        history = open_history(self.storage, self.name)
+        try:
+            history.note("reviews", words)
+        finally:
+            history.close()
+        self.refresh()
+        if not pull:
+            sync_of(self._plan, self.session.tracking_uri).set_reviews(self._log, {int(n): w for n, w in words.items()})
+        return words
+
+    def export(self, directory: str | Path, *, trial: int | None = None) -> dict[str, Any]:
+        """Writes a trial's trained model: model.onnx, candidate.py, genotype.json, parity.json, weights; registers it.
+
+        Args:
+            directory: must not exist, or be empty.
+            trial: None = the winner of the last rerank, else its chosen finalist, else the best trial.
+
+        Raises:
+            ExportError: it does not export, or ONNX Runtime gives other numbers; nothing is left behind.
+        """
+        chosen = trial if trial is not None else self._to_export()
+        self._row(chosen)
+        publication = Publication(
+            log=self._log,
+            trial=chosen,
+            directory=Path(directory),
+            snapshots=work_directory(self.storage, self.name) / "snapshots",
+            tracking_uri=None if self.session.track == "none" else self.session.tracking_uri,
+            command=f"automl export {self.name} --trial {chosen} --output {Path(directory).name}",
+        )
+        return publish(self._plan, publication, objects=self._objects)
+
+    def replay(self, trial: int) -> dict[str, Any]:
+        """Trains a trial again from its record; returns {"equal", "differences", "rungs"}."""
+        self._row(trial)
+        with tempfile.TemporaryDirectory(prefix="automl-replay-") as folder:
+            executor = executor_of(self._log.header, self._objects, workers=1, directory=Path(folder))
+            try:
+                recorded = [record for record in self._log.rungs.get(trial, ()) if not record.audit]
+                return replay(self._plan, self._log.opened[trial], recorded, executor=executor)
+            finally:
+                executor.close()
+
+    def sync(self) -> dict[str, JSON]:
+        """Sends to MLflow what it has not got; returns {"sent", "closed", "problem"}."""
+        return sync_now(self._plan, self.session.tracking_uri, self._log)
+
+    def _status(self) -> dict[str, Any]:
+        return status(self._log, self._plan.task.objectives)
+
+    def _row(self, number: int) -> dict[str, Any]:
+        return row(self._log, number, objectives=self._plan.task.objectives, describe=self._describe)
+
+    def _describe(self, genotype: Genotype) -> str:
+        return self._plan.space.describe(genotype)
+
+    def _finalists(self, top: int) -> list[int]:
+        if top < 1:
+            raise UnknownName("number of finalists", str(top), ["1", "2", "5"])
+        numbers = ranking(self._log, self._plan.task.objectives)[:top]
+        if not numbers:
+            raise UsageError(
+                f"No trial of study {self.name!r} completed, so there is nothing to rerank. `automl status {self.name}`"
+                " says what rejected them."
+            )
+        return numbers
+
+    def _on_task(self, task: object, objects: dict[str, object]) -> Plan:
+        locator = task_locator(task, {}, objects)
+        return replace(self._plan, task=task_of(locator, objects), task_locator=locator)
+
+    def _to_export(self) -> int:
+        report: Mapping[str, Any] = self._log.notes.get("rerank", {})
+        for named in (report.get("winner"), report.get("chosen")):
+            if named is not None:
+                return int(named)
+        return self._finalists(1)[0]

@@ -1,0 +1,15 @@
+"""A small MobileNetV2 (Sandler et al. 2018): inverted residual blocks."""
+
+import torch
+from torch.nn import Module
+
+from automl.contracts import NormActFactory, Signature
+from automl.training.models.inverted_residual import BlockForm, InvertedResidualNet
+
+EXPANSION = 3
+
+
+def mobilenet(signature: Signature, norm_act: NormActFactory, generator: torch.Generator, *, width: int = 16) -> Module:
+    """Builds the network; its first stage has `width` channels."""
+    form = BlockForm(expansion=EXPANSION, excited=False, norm_act=norm_act, generator=generator)
+    return InvertedResidualNet(signature, width=width, form=form)

@@ -1,0 +1,154 @@
+"""The ordinary training loop: forward, backward, schedule, update; parameters live in flat buffers.
+
+Why: with parameters as views into one buffer per weight-decay group, an update rule runs one kernel per operation,
+whatever the number of layers. The rule: no random choice is made after `init`, so a snapshot needs no generator.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import Module, Parameter
+
+from automl.contracts import Batch, Recipe, Signature
+from automl.seeding import child_seed
+from automl.training.plain_state import copy_into, copy_state
+
+
+@dataclass(slots=True, kw_only=True)
+class SupervisedState:
+    """What one run changes as it goes; owned by its `Supervised` trainer.
+
+    Attributes:
+        recipe: what is trained.
+        model: its parameters are views into `buffers`.
+        parameters: the trained ones, group after group.
+        buffers: group ("decayed", "plain") -> [numbers in the group]; a group without parameters is absent.
+        counts: group -> how many of `parameters` lie in it.
+        weight_decay: group -> factor.
+        rule: state of the update rule.
+        schedule: state of the schedule.
+        previous: gradients of the last step by group; empty before the first.
+    """
+
+    recipe: Recipe
+    model: Module
+    parameters: tuple[Parameter, ...]
+    buffers: dict[str, Tensor]
+    counts: dict[str, int]
+    weight_decay: dict[str, float]
+    rule: Any
+    schedule: Any
+    previous: dict[str, Tensor] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Supervised:
+    """Trains a recipe's model on its loss; see `automl.contracts.Trainer`.
+
+    The schedule sees the signals "loss" (of this step) and "gradient_dot" (with the gradient of the step before, 0 at
+    the first).
+    """
+
+    def init(self, recipe: Recipe, signature: Signature, *, seed: int, device: str) -> SupervisedState:
+        """Builds the model on the CPU, so that equal seeds give equal weights on every device."""
+        generator = torch.Generator().manual_seed(child_seed(seed, "model"))
+        with torch.random.fork_rng(devices=[]):  # layers that draw from torch's own generator are seeded as well
+            torch.default_generator.manual_seed(child_seed(seed, "layers"))
+            model = recipe.model(signature, recipe.norm_act, generator).to(device).train()
+        groups = _groups(model, recipe)
+        buffers = {name: _flatten(parameters) for name, parameters in groups.items()}
+        return SupervisedState(
+            recipe=recipe,
+            model=model,
+            parameters=tuple(parameter for group in groups.values() for parameter in group),
+            buffers=buffers,
+            counts={name: len(group) for name, group in groups.items()},
+            weight_decay={name: recipe.weight_decay if name == "decayed" else 0.0 for name in groups},
+            rule=recipe.update_rule.init(buffers),
+            schedule=recipe.schedule.init(recipe.steps),
+        )
+
+    def step(self, state: SupervisedState, batch: Batch, *, step: int) -> float:
+        """Trains on one batch and returns its loss."""
+        recipe, (inputs, targets) = state.recipe, batch
+        recipe.on_progress(state.model, step / recipe.steps)
+        loss = recipe.loss(state.model(inputs), targets)
+        slopes = torch.autograd.grad(loss, state.parameters, allow_unused=True, materialize_grads=True)
+        gradients = _by_group(slopes, state.counts)
+        signals = {"loss": float(loss.detach()), "gradient_dot": _dot(gradients, state.previous)}
+        factor, state.schedule = recipe.schedule.multiplier(state.schedule, step, signals)
+        with torch.no_grad():
+            moved, state.rule = recipe.update_rule.step(
+                state.buffers,
+                gradients,
+                state.rule,
+                learning_rate=recipe.learning_rate * factor,
+                weight_decay=state.weight_decay,
+                step=step,
+            )
+            for name, buffer in state.buffers.items():
+                buffer.copy_(moved[name])
+        state.previous = gradients
+        return signals["loss"]
+
+    def model(self, state: SupervisedState) -> Module:
+        """Returns the model as it stands."""
+        return state.model
+
+    def snapshot(self, state: SupervisedState) -> Mapping[str, Any]:
+        """Returns copies on the CPU of all parameters, buffers and states."""
+        content = {
+            "tensors": _tensors(state.model),
+            "rule": state.rule,
+            "schedule": state.schedule,
+            "previous": state.previous,
+        }
+        copied: Mapping[str, Any] = copy_state(content, device="cpu")
+        return copied
+
+    def restore(self, state: SupervisedState, snapshot: Mapping[str, Any]) -> SupervisedState:
+        """Overwrites a freshly initialised state with `snapshot`."""
+        tensors = _tensors(state.model)
+        for name, saved in snapshot["tensors"].items():
+            copy_into(tensors[name], saved)
+        device = str(next(iter(tensors.values())).device)
+        state.rule = copy_state(snapshot["rule"], device=device)
+        state.schedule = copy_state(snapshot["schedule"], device=device)
+        state.previous = copy_state(snapshot["previous"], device=device)
+        return state
+
+
+def _groups(model: Module, recipe: Recipe) -> dict[str, list[Parameter]]:
+    groups: dict[str, list[Parameter]] = {"decayed": [], "plain": []}
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad:
+            groups["decayed" if recipe.decays(name, parameter) else "plain"].append(parameter)
+    return {name: group for name, group in groups.items() if group}
+
+
+def _flatten(parameters: Sequence[Parameter]) -> Tensor:
+    flat = torch.cat([parameter.detach().reshape(-1) for parameter in parameters])
+    offset = 0
+    for parameter in parameters:
+        parameter.data = flat[offset : offset + parameter.numel()].view(parameter.shape)
+        offset += parameter.numel()
+    return flat
+
+
+def _by_group(slopes: Sequence[Tensor], counts: Mapping[str, int]) -> dict[str, Tensor]:
+    gradients, start = {}, 0
+    for name, count in counts.items():
+        gradients[name] = torch.cat([slope.reshape(-1) for slope in slopes[start : start + count]])
+        start += count
+    return gradients
+
+
+def _dot(first: Mapping[str, Tensor], second: Mapping[str, Tensor]) -> float:
+    return sum(float(torch.dot(first[name], buffer)) for name, buffer in second.items())
+
+
+def _tensors(model: Module) -> dict[str, Tensor]:
+    return {**dict(model.named_parameters()), **dict(model.named_buffers())}

@@ -1,0 +1,1 @@
+"""Tasks: data, baseline recipe and metrics. `ClassificationTask` is the base of a user's own."""
