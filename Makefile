@@ -31,7 +31,8 @@ demo: install
 	  $(BIN)/automl search norm-act --task digits --trials 64 --workers 2 --study $(STUDY); \
 	fi
 	$(BIN)/automl status $(STUDY)
-	$(BIN)/automl rerank $(STUDY)
+	$(BIN)/automl rerank $(STUDY) --workers 2
+	rm -rf demo
 	$(BIN)/automl export $(STUDY) --output demo
 	@echo
 	@echo "Study          $(BIN)/automl top $(STUDY)    ($(BIN)/automl show $(STUDY) TRIAL for one trial)"

@@ -3,7 +3,6 @@
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,7 +17,8 @@ from automl.config import (
     device,
     fields_of,
     filter_settings,
-    new_study_name,
+    first_free_name,
+    read_genotypes,
     search_arguments,
     sections,
     storage_url,
@@ -306,12 +306,33 @@ def test_a_wrong_device_names_where_it_came_from() -> None:
         device(environ={"AUTOML_DEVICE": "gpu"})
 
 
+def test_a_study_without_a_name_gets_the_first_free_one() -> None:
+    assert first_free_name("norm-act", "digits", taken=[]) == "norm-act-digits-1"
+    assert first_free_name("norm-act", "digits", taken=["norm-act-digits-1", "x"]) == "norm-act-digits-2"
+    assert first_free_name('a/my.py:MySpace?{"size":3}', "pkg.mod:A_B", taken=[]) == "myspace-a-b-1"
+
+
 @pytest.mark.parametrize(
-    ("space", "task", "expected"),
+    ("text", "expected"),
     [
-        ("norm-act", None, "norm-act-digits-20250131-120000"),
-        ('a/my_space.py:MySpace?{"size":3}', "pkg.mod:Task", "myspace-task-20250131-120000"),
+        ('{"op": "add"}', [{"op": "add"}]),
+        ('[{"op": "add"}, {"op": "mul"}]', [{"op": "add"}, {"op": "mul"}]),
+        ('[{"trial": 3, "genotype": {"op": "add"}}]', [{"op": "add"}]),
+        ('{"genotype": 3}', [{"genotype": 3}]),
     ],
 )
-def test_a_study_without_a_name_gets_a_plain_one(space: str, task: str | None, expected: str) -> None:
-    assert new_study_name(space, task, now=datetime(2025, 1, 31, 12)) == expected
+def test_warm_starts_are_read_from_exports_lists_and_rows(tmp_path: Path, text: str, expected: list[Any]) -> None:
+    path = tmp_path / "genotypes.json"
+    path.write_text(text)
+    assert read_genotypes(path) == expected
+    assert search_arguments({"space": "x", "warm_start": str(path)})["warm_start"] == expected
+
+
+@pytest.mark.parametrize(("text", "message"), [("[1]", "holds no genotypes"), ("{", "Not JSON")])
+def test_a_file_without_genotypes_is_named(tmp_path: Path, text: str, message: str) -> None:
+    path = tmp_path / "genotypes.json"
+    path.write_text(text)
+    with pytest.raises(UsageError, match=message):
+        read_genotypes(path)
+    with pytest.raises(UsageError, match="cannot be read"):
+        read_genotypes(tmp_path / "none.json")

@@ -113,14 +113,23 @@ def work_directory(url: str, study: str) -> Path:
     return (Path(place).parent if place else Path(".automl")) / "work" / study
 
 
-def sync_of(plan: Plan, tracking_uri: str, *, track: Literal["trained", "all"] = "trained") -> "Sync":
+def sync_of(
+    plan: Plan,
+    tracking_uri: str,
+    *,
+    track: Literal["trained", "all"] = "trained",
+    pictures: Literal["best", "completed"] = "best",
+) -> "Sync":
     """Returns the way of one study into MLflow."""
+    from automl.tracking.mlflow_settings import set_mlflow_defaults
+
+    set_mlflow_defaults()  # read by MLflow when it is imported
     from automl.tracking.mlflow_sync import Sync
     from automl.tracking.run_record import Portrayal
 
     space = plan.space
     portrayal = Portrayal(describe=space.describe, draw=space.draw, source=space.source)
-    return Sync(tracking_uri, objectives=plan.task.objectives, portrayal=portrayal, track=track)
+    return Sync(tracking_uri, objectives=plan.task.objectives, portrayal=portrayal, pictures=pictures, track=track)
 
 
 def live_sync_of(
@@ -154,5 +163,5 @@ def sync_now(plan: Plan, tracking_uri: str, log: StudyLog) -> dict[str, JSON]:
     """Brings MLflow level with a log, once; returns {"sent", "closed", "problem"}."""
     from automl.tracking.mlflow_sync import sync_study
 
-    status = sync_study(sync_of(plan, tracking_uri), log)
+    status = sync_study(sync_of(plan, tracking_uri, pictures="completed"), log)
     return {"sent": status.sent, "closed": status.closed, "problem": status.problem}

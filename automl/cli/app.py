@@ -1,6 +1,7 @@
 """The app: its global options and the list of its commands, which a test freezes."""
 
 import logging
+import warnings
 from importlib.metadata import version
 from typing import Annotated
 
@@ -17,6 +18,7 @@ app = typer.Typer(
     add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 
 
@@ -33,8 +35,11 @@ def _globals(
         bool, typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True)
     ] = False,
 ) -> None:
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
-    logging.getLogger("automl").setLevel(logging.DEBUG if debug else logging.WARNING)
+    if debug:
+        logging.getLogger("automl").setLevel(logging.DEBUG)
+    else:  # what libraries warn their developers of is no news for a user; our own warnings are
+        warnings.simplefilter("ignore")
+        warnings.filterwarnings("always", module=r"automl\b")
 
 
 for _command in (

@@ -8,8 +8,7 @@ import typer
 
 from automl.cli import options
 from automl.cli.errors import FAILED
-from automl.cli.printing import emit, fields
-from automl.errors import UsageError
+from automl.cli.printing import emit, fields, table
 
 
 def rerank(
@@ -20,14 +19,17 @@ def rerank(
         int | None, typer.Option(min=1, help="Training steps per run.", show_default="the task's own")
     ] = None,
     task: Annotated[str | None, typer.Option(help="Another task to judge on.", show_default="the study's")] = None,
+    workers: options.Workers = 1,
     storage: options.Storage = None,
     json: options.AsJson = False,
 ) -> None:
     """Take a second look at the best trials. They and the baseline are trained with fresh seeds; noise is no win."""
     from automl import run
 
-    report = run.load_study(study, storage=storage).rerank(top=top, seeds=seeds, steps=steps, task=task)
-    emit(report, as_json=json, text=str(report["text"]))
+    report = run.load_study(study, storage=storage, workers=workers).rerank(
+        top=top, seeds=seeds, steps=steps, task=task
+    )
+    emit(report, as_json=json, text=_rerank_text(report))
 
 
 def review(
@@ -37,13 +39,14 @@ def review(
     reject: Annotated[str | None, typer.Option(metavar="TEXT", help="Reject the trial, and say why.")] = None,
     pull: Annotated[bool, typer.Option("--pull", help="Take over the `review` tags of MLflow runs.")] = False,
     storage: options.Storage = None,
+    tracking_uri: options.TrackingUri = None,
     json: options.AsJson = False,
 ) -> None:
-    """Record or show reviews of STUDY. A reviewer approves or rejects a trial."""
-    _check_review(trial, approve=approve, reject=reject, pull=pull)
+    """Record a reviewer's word. Give TRIAL with --approve or --reject TEXT, or --pull alone."""
     from automl import run
 
-    said = run.load_study(study, storage=storage).review(trial, approve=approve, reject=reject, pull=pull)
+    found = run.load_study(study, storage=storage, tracking_uri=tracking_uri)
+    said = found.review(trial, approve=approve, reject=reject, pull=pull)
     emit(said, as_json=json, text=fields(said) or "No reviews yet.")
 
 
@@ -54,13 +57,15 @@ def export(
         int | None, typer.Option(min=0, help="Which trial.", show_default="rerank's winner, else the best")
     ] = None,
     storage: options.Storage = None,
+    tracking_uri: options.TrackingUri = None,
     json: options.AsJson = False,
 ) -> None:
     """Export a trial of STUDY. Writes model.onnx, candidate.py, genotype.json, parity.json and weights."""
     from automl import run
 
-    written = run.load_study(study, storage=storage).export(output, trial=trial)
-    emit(written, as_json=json, text=fields(written))
+    found = run.load_study(study, storage=storage, tracking_uri=tracking_uri)
+    written = found.export(output, trial=trial)
+    emit(written, as_json=json, text=_export_text(written))
 
 
 def replay(
@@ -75,14 +80,29 @@ def replay(
         raise typer.Exit(FAILED)
 
 
-def _check_review(trial: int | None, *, approve: bool, reject: str | None, pull: bool) -> None:
-    said = approve or reject is not None
-    if approve and reject is not None:
-        raise UsageError("Both --approve and --reject are given; give one.")
-    if said and trial is None:
-        raise UsageError("Which trial? Write `automl review STUDY TRIAL --approve`.")
-    if said and pull:
-        raise UsageError("--pull takes the words from MLflow; give it without --approve and --reject.")
+def _rerank_text(report: Mapping[str, Any]) -> str:
+    """Returns gains on the gate split, which choose, and the sentence about the one that was chosen."""
+    rows = [
+        {"trial": one["trial"], **{name: _interval(difference) for name, difference in one["gate"].items()}}
+        for one in report["finalists"]
+    ]
+    names = dict.fromkeys(name for row in rows for name in row)
+    note = "Gain over the baseline on the gate split, with 95 % intervals:"
+    return "\n".join([note, table(rows, names), report["text"]] if rows else [report["text"]])
+
+
+def _interval(difference: Mapping[str, float]) -> str:
+    return f"{difference['mean']:+.4f} ({difference['low']:+.4f} to {difference['high']:+.4f})"
+
+
+def _export_text(written: Mapping[str, Any]) -> str:
+    proven = "beats the baseline beyond noise" if written["proven"] else "not proven: rerank has not found it better"
+    lines = [f"Trial {written['trial']} ({proven})"]
+    for variant, bundle in written["bundles"].items():
+        lines.append(f"{variant}: {', '.join(bundle['files'])} in {bundle['directory']}")
+        lines.append(f"  ONNX Runtime {'agrees' if bundle['parity']['holds'] else 'does not agree'} with PyTorch")
+        lines.append(f"  registered as {bundle['registered']}" if bundle["registered"] else f"  {bundle['problem']}")
+    return "\n".join(lines)
 
 
 def _replay_text(trial: int, found: Mapping[str, Any]) -> str:

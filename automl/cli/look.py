@@ -10,21 +10,14 @@ from automl.cli.printing import cell, emit, fields, plain, table
 
 OUTCOMES = ("completed", "rejected", "duplicate", "failed")
 STATUS = (
-    "study",
-    "space",
-    "task",
-    "searcher",
-    "rejected_by",
-    "redrawn",
-    "failures",
-    "steps_trained",
-    "steps_saved",
-    "idle_share",
-    "workers",
-    "audit",
-    "baseline",
-    "best",
+    *("study", "open", "trained", "baseline", "best", "pareto", "rejected_by", "failures", "redrawn"),
+    *("steps_trained", "steps_saved", "steps_audit", "audit", "workers", "idle_share"),
 )
+WHOLE = (
+    *("trial", "outcome", "reason", "values", "description", "fingerprint", "parents", "steps", "seconds"),
+    *("genotype", "memo", "measurements", "audit", "evidence", "review"),
+)
+VERDICT = ("filter", "keep", "reason", "measured", "threshold", "leg", "steps")
 TOP = ("trial", "outcome", "reason", "values", "steps", "seconds", "description")
 IDLE_SHARE = 0.15
 """Above this share of idle worker time a larger depth pays."""
@@ -92,7 +85,7 @@ def show(
     from automl import run
 
     found = run.load_study(study, storage=storage).show(trial)
-    emit(found, as_json=json, text=fields(found))
+    emit(found, as_json=json, text=trial_text(found))
 
 
 def status_text(found: Mapping[str, Any]) -> str:
@@ -105,6 +98,20 @@ def status_text(found: Mapping[str, Any]) -> str:
     if isinstance(idle, float) and idle > IDLE_SHARE:
         lines.append(f"Workers were idle {idle:.0%} of the time: a new study would gain from a larger --depth.")
     return "\n".join(lines)
+
+
+def trial_text(found: Mapping[str, Any]) -> str:
+    """Returns one trial for people: its fields, every filter's verdict, the curve of each leg."""
+    parts = [fields(found, names=WHOLE)]
+    if found.get("ledger"):
+        parts.append(table(found["ledger"], VERDICT))
+    for leg, curve in found.get("curves", {}).items():
+        points = [
+            {"step": step, **{name: numbers[index] for name, numbers in curve["metrics"].items()}}
+            for index, step in enumerate(curve["steps"])
+        ]
+        parts.append(f"{leg}\n{table(points, ['step', *curve['metrics']])}")
+    return "\n\n".join(parts)
 
 
 def _list(rows: list[dict[str, str]], *, as_json: bool) -> None:

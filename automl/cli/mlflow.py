@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from automl.cli import options
+from automl.cli.errors import FAILED
 from automl.cli.printing import emit, fields
 from automl.config import tracking_uri as resolved_tracking_uri
 from automl.errors import UsageError
@@ -19,12 +20,19 @@ from automl.tracking.mlflow_settings import set_mlflow_defaults
 _SQLITE = "sqlite:///"
 
 
-def sync(study: options.Study, storage: options.Storage = None, json: options.AsJson = False) -> None:
+def sync(
+    study: options.Study,
+    storage: options.Storage = None,
+    tracking_uri: options.TrackingUri = None,
+    json: options.AsJson = False,
+) -> None:
     """Send to MLflow what it has not got of STUDY."""
     from automl import run
 
-    sent = run.load_study(study, storage=storage).sync()
-    emit(sent, as_json=json, text=fields(sent) or "Nothing was missing.")
+    sent = run.load_study(study, storage=storage, tracking_uri=tracking_uri).sync()
+    emit(sent, as_json=json, text=fields(sent))
+    if sent["problem"]:
+        raise typer.Exit(FAILED)
 
 
 def ui(

@@ -26,4 +26,5 @@ TrackingUri: TypeAlias = Annotated[
 Timeout: TypeAlias = Annotated[
     float | None, typer.Option(metavar="SECONDS", min=0.001, help="Start no new trial after this time.")
 ]
+Workers: TypeAlias = Annotated[int, typer.Option(min=1, help="Worker processes.")]
 Trained: TypeAlias = Annotated[int | None, typer.Option(min=1, help="Budget of trained trials.")]

@@ -43,7 +43,10 @@ def table(rows: Sequence[Mapping[str, Any]], columns: Iterable[str]) -> str:
     wanted = [name for name in columns if any(row.get(name) not in (None, "") for row in rows)]
     cells = [[cell(row.get(name)) for name in wanted] for row in rows]
     widths = [max(len(name), *(len(line[index]) for line in cells)) for index, name in enumerate(wanted)]
-    right = [all(isinstance(row.get(name), int | float | None) for row in rows) for name in wanted]
+    right = [
+        all(isinstance(row.get(name), int | float | None) and not isinstance(row.get(name), bool) for row in rows)
+        for name in wanted
+    ]
     return "\n".join(_line(line, widths, right) for line in [wanted, *cells])
 
 

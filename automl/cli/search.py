@@ -5,7 +5,6 @@ The rule: whatever stops a search, nothing is lost, and the message says how to 
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -14,12 +13,13 @@ import typer
 from automl.cli import options
 from automl.cli.errors import INTERRUPTED
 from automl.cli.look import status_text
-from automl.config import new_study_name, search_arguments
+from automl.config import SearchOptions, first_free_name, search_arguments
 
 
 def search(
     space: Annotated[
-        str | None, typer.Argument(help="Name (see `automl spaces`), package.module:Name or file.py:Name.")
+        str | None,
+        typer.Argument(metavar="SPACE", help="Name (see `automl spaces`), package.module:Name or file.py:Name."),
     ] = None,
     task: Annotated[str | None, typer.Option(help="What candidates are trained on.", show_default="digits")] = None,
     searcher: Annotated[str | None, typer.Option(help="Who proposes.", show_default="evolution")] = None,
@@ -34,7 +34,7 @@ def search(
         typer.Option(min=1, help="Trained trials open at once; about 4 x workers.", show_default="8"),
     ] = None,
     study: Annotated[
-        str | None, typer.Option(help="Name of the study.", show_default="from space, task and time")
+        str | None, typer.Option(help="Name of the study.", show_default="SPACE-TASK-1 or the next number")
     ] = None,
     storage: options.Storage = None,
     tracking_uri: options.TrackingUri = None,
@@ -83,14 +83,17 @@ def search(
         "track": track,
     }
     arguments = search_arguments(given, file=config, set_arguments=set_ or ())
-    arguments.setdefault("study", new_study_name(arguments["space"], arguments.get("task"), now=datetime.now()))
-    from automl import run  # loads torch
+    from automl import run
 
-    typer.echo(f"Study {arguments['study']}", err=True)
-    with _resumable(arguments["study"], storage=arguments.get("storage")):
+    name, storage = arguments.get("study"), arguments.get("storage")
+    if name is None:
+        taken = [str(one["study"]) for one in run.list_studies(storage)]
+        name = first_free_name(arguments["space"], arguments.get("task", SearchOptions().task), taken=taken)
+        arguments["study"] = name
+    with _resumable(name, storage=storage):
         done = run.search(arguments.pop("space"), progress=True, **arguments)
     typer.echo(status_text(done.status()))
-    typer.echo(f"\nNext: automl top {done.name}   automl rerank {done.name}   automl ui")
+    typer.echo(f"\nNext: automl top {name}   automl rerank {name}   automl export {name} --output DIR   automl ui")
 
 
 def resume(
@@ -98,15 +101,18 @@ def resume(
     trials: Annotated[int | None, typer.Option(min=1, help="New budget of proposals, in all.")] = None,
     trained: options.Trained = None,
     timeout: options.Timeout = None,
-    workers: Annotated[int | None, typer.Option(min=1, help="Worker processes.", show_default="as before")] = None,
+    workers: options.Workers = 1,
     storage: options.Storage = None,
     tracking_uri: options.TrackingUri = None,
     accept_environment: Annotated[
         bool, typer.Option("--accept-environment", help="Go on although machine or libraries have changed.")
     ] = False,
+    track: Annotated[
+        Literal["trained", "all", "none"], typer.Option(help="Which trials become MLflow runs.")
+    ] = "trained",
 ) -> None:
     """Go on with STUDY. After Ctrl-C, a crash or a reboot, or to extend its budget."""
-    from automl import run  # loads torch
+    from automl import run
 
     with _resumable(study, storage=storage):
         done = run.resume(
@@ -119,6 +125,7 @@ def resume(
             tracking_uri=tracking_uri,
             accept_environment=accept_environment,
             progress=True,
+            track=track,
         )
     typer.echo(status_text(done.status()))
 

@@ -8,7 +8,15 @@ nearest known one, and a value is never silently converted ("3.5" is no int).
 
 from automl.config.fields import Setting, check, coerce, fields_of
 from automl.config.sections import Sections, filter_settings, sections
-from automl.config.sources import SearchOptions, device, new_study_name, search_arguments, storage_url, tracking_uri
+from automl.config.sources import (
+    SearchOptions,
+    device,
+    first_free_name,
+    read_genotypes,
+    search_arguments,
+    storage_url,
+    tracking_uri,
+)
 
 __all__ = [
     "SearchOptions",
@@ -19,7 +27,8 @@ __all__ = [
     "device",
     "fields_of",
     "filter_settings",
-    "new_study_name",
+    "first_free_name",
+    "read_genotypes",
     "search_arguments",
     "sections",
     "storage_url",

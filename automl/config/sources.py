@@ -14,15 +14,16 @@ The rule: defaults < environment < file < options. The file counts as part of th
 import os
 import re
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from itertools import count
 from pathlib import Path
 from typing import Any, Literal
 
+from automl.canonical import loads
 from automl.config.fields import coerce, fields_of
 from automl.config.sections import assignments, flatten
-from automl.errors import InvalidSetting, UnknownName, UsageError
+from automl.errors import InvalidSetting, NotCanonical, UnknownName, UsageError
 
 DEFAULT_TASK = "digits"
 DEFAULT_STORAGE = "sqlite:///.automl/studies.db"
@@ -44,7 +45,7 @@ class SearchOptions:
         timeout: seconds after which no new trial is started, > 0; none = no bound.
         workers: worker processes, an int >= 1; rule of thumb: one per core.
         depth: trained trials that may be open at once, an int >= 1; rule of thumb: 4 x workers, at most trials / 8.
-        study: name of the study; none = made from space, task and time.
+        study: name of the study; none = the first free one of the form space-task-number.
         storage: URL of the history; none = AUTOML_STORAGE or sqlite:///.automl/studies.db.
         tracking_uri: MLflow's; none = MLFLOW_TRACKING_URI or sqlite:///.automl/mlflow.db.
         seed: root of every random choice, any int.
@@ -94,19 +95,40 @@ def search_arguments(
     settings |= assignments(set_arguments)
     if options.get("space") is None:
         raise UsageError("No search space is given. Name one (see `automl spaces`), or set `space` in the file.")
+    if options.get("warm_start") is not None:
+        options["warm_start"] = read_genotypes(Path(options["warm_start"]))
     return {**options, "settings": settings}
 
 
-def new_study_name(space: str, task: str | None, *, now: datetime) -> str:
-    """Returns a name for a study that was given none, e.g. `norm-act-digits-20250131-120000`.
+def first_free_name(space: str, task: str, *, taken: Collection[str]) -> str:
+    """Returns a name for a study that was given none: `norm-act-digits-1`, or the next number.
 
     Args:
         space: name or locator; of a locator the class name is taken.
-        task: the same; None = the default task.
-        now: time of creation.
+        task: the same.
+        taken: names in use.
     """
-    parts = [one.split("?{")[0].rpartition(":")[2] for one in (space, task or DEFAULT_TASK)]
-    return "-".join([*(re.sub(r"[^a-z0-9]+", "-", part.lower()).strip("-") for part in parts), f"{now:%Y%m%d-%H%M%S}"])
+    words = (one.partition("?{")[0].rpartition(":")[2].lower() for one in (space, task))
+    base = "-".join(re.sub(r"[^a-z0-9]+", "-", word).strip("-") for word in words)
+    return next(name for number in count(1) if (name := f"{base}-{number}") not in taken)
+
+
+def read_genotypes(path: Path) -> list[Mapping[str, Any]]:
+    """Returns the genotypes of a JSON file: one genotype, a list of them, or rows of `automl top --json`.
+
+    Raises:
+        UsageError: the file cannot be read, or holds something else; what a genotype may hold is for the space to say.
+    """
+    try:
+        content = loads(path.read_bytes())
+    except OSError as error:
+        raise UsageError(f"--warm-start {path} cannot be read: {error.strerror}.") from error
+    except NotCanonical as error:
+        raise UsageError(f"--warm-start {path}: {error}") from error
+    rows = content if isinstance(content, list) else [content]
+    if not all(isinstance(row, Mapping) for row in rows):
+        raise UsageError(f"--warm-start {path} holds no genotypes. Give genotype.json of an export, or a list of them.")
+    return [row["genotype"] if isinstance(row.get("genotype"), Mapping) else row for row in rows]
 
 
 def storage_url(given: str | None = None, *, environ: Mapping[str, str] | None = None) -> str:

@@ -131,10 +131,12 @@ class SupervisedWorker:
             EngineError: the kernel does not let go of it (a hanging driver or file system).
         """
         pid = self.process.pid
-        # the group first, and before the leader is reaped: until then nobody else can get its number
+        # who belongs to it is asked first: the children of a dead process are init's, and cannot be told any more
+        members = family(read_table(), pid)
+        # and it is reaped last: until then nobody else can get its number
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(pid, signal.SIGKILL)
-        for member in family(read_table(), pid) - {pid}:
+        for member in members | family(read_table(), pid):
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.kill(member, signal.SIGKILL)
         os.close(self.reading)

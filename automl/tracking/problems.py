@@ -27,7 +27,7 @@ _REMEDIES = (
         "the experiment was deleted; run `mlflow experiments restore` or use another --study name",
     ),
     (("filesystem tracking backend", "file store"), "MLflow refuses plain folders; use a URI such as sqlite:///.automl/mlflow.db"),
-    (("unauthorized", "forbidden", "permission_denied"), "the server refuses these credentials; set MLFLOW_TRACKING_TOKEN"),
+    (("unauthorized", "forbidden"), "the server refuses these credentials; set MLFLOW_TRACKING_TOKEN"),
 )
 
 

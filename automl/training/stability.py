@@ -27,7 +27,7 @@ STRIDE = 1e-3
 
 LARGEST_STEPS = 100
 LIMIT = 1e8
-EXAMPLES = 32
+EXAMPLES = 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -139,8 +139,7 @@ class _Derivation:
                 return self._divide(a, b)
         if e.zero in (a, b):
             other = b if a == e.zero else a
-            pull: Pull = lambda d: self._linear("relu", d, other)  # noqa: E731
-            return e.apply("relu", other), (pull, pull)
+            return e.apply("relu", other), (lambda d: self._linear("relu", d, other),) * 2
         return self._maximum(min(a, b), max(a, b), swapped=a > b)
 
     def _divide(self, a: int, b: int) -> tuple[int, tuple[Pull, ...]]:
@@ -163,18 +162,23 @@ class _Derivation:
         return quotient, (lambda d: self._contract(d, r, out=out, target=axes_a), to_b)
 
     def _maximum(self, a: int, b: int, *, swapped: bool) -> tuple[int, tuple[Pull, ...]]:
-        """max(a, b); with s = sign(a - b), d a = (d + d*s) / 2 and d b = (d - d*s) / 2: a tie goes half to each."""
+        """max(a, b); the adjoint goes to the larger, half to each at a tie.
+
+        Two weights, not d minus the other's part: an argument that never wins must get exactly zero.
+        """
         e, axes_a, axes_b = self.e, self.e.axes(a), self.e.axes(b)
         out = axes_a | axes_b
         if a == b:
             return a, (lambda d: e.scale(d, 0.5), lambda d: e.scale(d, 0.5))
+        twice = e.apply("twice_won", a, b)
 
-        def share(d: int, target: frozenset[str], sign: float) -> int:
-            won = self._contract(d, e.apply("compare", a, b), out=out, target=target)
-            return e.scale(e.add(self._fit(d, out=out, target=target), e.scale(won, sign)), 0.5)
+        def to_a(d: int) -> int:
+            return e.scale(self._contract(d, twice, out=out, target=axes_a), 0.5)
 
-        pulls: tuple[Pull, ...] = (lambda d: share(d, axes_a, 1.0), lambda d: share(d, axes_b, -1.0))
-        return e.apply("maximum", a, b), pulls[::-1] if swapped else pulls
+        def to_b(d: int) -> int:
+            return e.scale(self._contract(d, e.apply("twice_lost", twice), out=out, target=axes_b), 0.5)
+
+        return e.apply("maximum", a, b), (to_b, to_a) if swapped else (to_a, to_b)
 
     def _aggregate(self, index: int, moment: Moment, index_set: str, a: int) -> tuple[int, tuple[Pull, ...]]:
         """mean, sqrt(mean of squares + eps), sqrt(variance + eps); their adjoints reach a through k = d / count.

@@ -32,8 +32,12 @@ class Kernel:
     passes: int = 1
 
 
-def _compare(out: Tensor, a: Tensor, b: Tensor) -> None:
-    torch.sub(a, b, out=out).sign_()
+def _twice_won(out: Tensor, a: Tensor, b: Tensor) -> None:
+    torch.sub(a, b, out=out).sign_().add_(1.0)
+
+
+def _twice_lost(out: Tensor, twice_won: Tensor) -> None:
+    torch.neg(twice_won, out=out).add_(2.0)
 
 
 def _guard(out: Tensor, a: Tensor, eps: float) -> None:
@@ -85,7 +89,8 @@ def full_kernels(eps: float) -> Mapping[str, Kernel]:
         "tanh": Kernel(lambda out, a: torch.tanh(a, out=out), 20),
         "relu": Kernel(lambda out, a: torch.clamp_min(a, 0.0, out=out)),
         "maximum": Kernel(lambda out, a, b: torch.maximum(a, b, out=out)),
-        "compare": Kernel(_compare, 2),
+        "twice_won": Kernel(_twice_won, 3),
+        "twice_lost": Kernel(_twice_lost, 2),
         "sigmoid_slope": Kernel(lambda out, s: torch.addcmul(s, s, s, value=-1.0, out=out)),
         "tanh_slope": Kernel(_tanh_slope, 3),
         "relu_slope": Kernel(lambda out, a: torch.gt(a, 0.0, out=out)),
@@ -108,7 +113,7 @@ def small_kernels(eps: float, groups: int) -> Mapping[str, Callable[..., Tensor]
         "mul": torch.mul,
         "maximum": torch.maximum,
         "root": torch.sqrt,
-        "compare": lambda a, b: torch.sub(a, b).sign_(),
+        "twice_won": lambda a, b: torch.sub(a, b).sign_().add_(1.0),
         "sum_p": lambda a: torch.sum(a, 2, keepdim=True),
         "square_sum_p": lambda a: torch.linalg.vector_norm(a, dim=2, keepdim=True).square_(),
         "sum_c": lambda a: torch.sum(a, 1, keepdim=True),

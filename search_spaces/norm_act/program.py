@@ -19,7 +19,7 @@ from search_spaces.norm_act.schedule import Phase, Plan, Planner, Step
 Registers: TypeAlias = list[Any]
 Call: TypeAlias = Callable[[Registers], None]
 
-_TENSOR_OPERANDS = frozenset({"maximum", "compare"})
+_TENSOR_OPERANDS = frozenset({"maximum", "twice_won"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,7 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from search_spaces.norm_act.graph import FIRST, INPUT, V0, V1, Nodes, drop_dead, live, node
+from search_spaces.norm_act.graph import FIRST, V0, V1, Nodes, drop_dead, live, node
 from search_spaces.norm_act.operators import COMMUTATIVE, TABLE, Moment, aggregate, element_wise, statistic
 
 VARIES_WITH_BATCH = frozenset("np")
@@ -136,7 +136,6 @@ def evaluate(
 def _given_values(x: Tensor, parameters: Parameters) -> list[Tensor]:
     zero = torch.zeros((1, 1, 1, 1), dtype=x.dtype, device=x.device)
     vectors = [zero if v is None else v.view(1, -1, 1, 1) for v in (parameters.v0, parameters.v1)]
-    assert (INPUT, V0, V1) == (0, 2, 3)
     return [x, zero, *vectors]
 
 

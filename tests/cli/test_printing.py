@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from automl.cli.look import status_text
+from automl.cli.look import status_text, trial_text
 from automl.cli.printing import CELL, cell, emit, fields, plain, table
 
 numbers = st.floats() | st.integers() | st.none() | st.booleans()
@@ -77,6 +77,30 @@ def test_status_says_what_became_of_the_trials_and_where_the_steps_went() -> Non
         "steps trained  9000",
         "idle share     0.3",
         "Workers were idle 30% of the time: a new study would gain from a larger --depth.",
+    ]
+
+
+def test_a_trial_shows_its_fields_its_verdicts_and_its_curves() -> None:
+    found = {
+        "trial": 3,
+        "outcome": "rejected",
+        "values": {"accuracy": None},
+        "ledger": [{"filter": "validity", "keep": True}, {"filter": "quality", "keep": False, "reason": "no better"}],
+        "curves": {"resnet": {"steps": [10, 20], "metrics": {"loss": [2.5, None], "accuracy": [0.1, 0.25]}}},
+    }
+    assert trial_text(found).splitlines() == [
+        "trial    3",
+        "outcome  rejected",
+        "values   accuracy -",
+        "",
+        "filter    keep  reason",
+        "validity  yes   -",
+        "quality   no    no better",
+        "",
+        "resnet",
+        "step  loss  accuracy",
+        "  10   2.5       0.1",
+        "  20     -      0.25",
     ]
 
 

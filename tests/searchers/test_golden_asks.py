@@ -1,8 +1,8 @@
 """First proposals of every searcher on the toy space, pinned: a library that draws otherwise is noticed here.
 
 A change is no bug by itself (recorded trials win over asking again), but it belongs into the changelog. To renew the
-file run `UPDATE_GOLDEN=1 pytest tests/searchers/test_golden_asks.py`. The Gaussian process is pinned on its random start
-only: beyond it a last bit of linear algebra may decide between two proposals.
+file run `UPDATE_GOLDEN=1 pytest tests/searchers/test_golden_asks.py`. The Gaussian process is pinned on its random
+start only: beyond it a last bit of linear algebra may decide between two proposals.
 """
 
 import json

@@ -162,6 +162,16 @@ def test_tie_of_a_maximum_goes_half_to_each_argument():
     assert torch.equal(of_v0, torch.full((4,), 2.0))
 
 
+def test_argument_that_never_wins_a_maximum_gets_exactly_no_gradient():
+    nodes = share((("square", 0), ("exp", 4), ("exp", 5), ("max", 6, 3)))
+    x, parameters, adjoint, _ = _case(nodes)
+    with torch.no_grad():
+        parameters.v1.fill_(-1.0)
+    output, _ = apply(_compiled(nodes, x), x, parameters=parameters)
+    (gradient,) = torch.autograd.grad(output, [parameters.v1], adjoint)
+    assert torch.equal(gradient, torch.zeros(4, dtype=torch.float64))
+
+
 def test_same_graph_and_shape_is_compiled_once():
     nodes = share(DESIGNS["evonorm-b0"])
     assert compile_graph(nodes, (2, 4, 9), groups=2, eps=EPS) is compile_graph(nodes, (2, 4, 9), groups=2, eps=EPS)
