@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
+from urllib.parse import quote
 
 from automl.assemble.header import Limits
 from automl.assemble.plan import space_of, task_of
@@ -110,7 +111,7 @@ def study_headers(url: str) -> Mapping[str, Mapping[str, Any]]:
 def work_directory(url: str, study: str) -> Path:
     """Returns where a study's snapshots and worker logs lie: beside an SQLite file, else under `.automl`."""
     place = url.partition("///")[2] if url.startswith("sqlite") else ""
-    return (Path(place).parent if place else Path(".automl")) / "work" / study
+    return (Path(place).parent if place else Path(".automl")) / "work" / quote(study, safe="")
 
 
 def sync_of(

@@ -57,7 +57,7 @@ class SuggestedSpace:
 
     def mutate(self, genotype: Genotype, rng: np.random.Generator) -> Draw:
         """Re-answers one question, drawn uniformly, and keeps every later answer that is still asked and legal."""
-        names = list(genotype)
+        names = sorted(genotype)  # JSON keeps no order of keys
         if not names:
             return self.sample(rng)
         chosen = names[int(rng.integers(len(names)))]

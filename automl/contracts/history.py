@@ -110,6 +110,9 @@ class History(Protocol):
     def all(self) -> StudyLog:
         """Reads the whole log."""
 
+    def close(self) -> None:
+        """Lets go of the study, so that another driver may have it."""
+
 
 class Searcher(Protocol[State]):
     """Proposes genotypes: a fold over closed trials. State in, state out; the object itself never changes."""

@@ -103,10 +103,18 @@ def go_on(
     drive(study, plan, header=log.header, objects=objects, budget=budget, session=session)
 
 
+def _check_budget(plan: Plan, budget: Budget) -> None:
+    most = getattr(plan.searcher, "most_trials", None)
+    if most is not None and budget.trials > most:
+        allowed = f"at most {most} with searcher {plan.searcher.name!r}, whose time per proposal grows with their cube"
+        raise InvalidSetting("trials", budget.trials, f"{allowed}; or use --searcher tpe")
+
+
 def drive(
     study: str, plan: Plan, *, header: Mapping[str, Any], objects: Objects, budget: Budget, session: Session
 ) -> None:
     """Runs the search with everything around it."""
+    _check_budget(plan, budget)
     history = open_history(session.storage_url, study)
     directory = work_directory(session.storage_url, study)
     try:

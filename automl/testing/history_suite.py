@@ -8,12 +8,13 @@ import abc
 
 import pytest
 
+from automl.canonical import JSON
 from automl.contracts.history import History, Opened, RungRecord, StudyLog
 from automl.contracts.rung import Failure, RungResult
 from automl.contracts.trial import Closed, Curve, Verdict
 from automl.errors import StorageError
 
-HEADER = {"space": {"name": "toy", "version": 1}, "seed": 0, "depth": 8}
+HEADER: dict[str, JSON] = {"space": {"name": "toy", "version": 1}, "seed": 0, "depth": 8}
 
 
 def opened(number: int, *, twin: int | None = None) -> Opened:

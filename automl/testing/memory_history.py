@@ -58,3 +58,6 @@ class MemoryHistory:
             closed=tuple(self._closed),
             notes=dict(self._notes),
         )
+
+    def close(self) -> None:
+        """Does nothing: nobody else can have this study."""
