@@ -4,6 +4,7 @@ Why: searchers and filters are named on the command line and in the header; this
 an explicit `match`, and imports it only when it is chosen (importing EvoTorch costs seconds).
 """
 
+import dataclasses
 from collections.abc import Mapping
 from typing import Any, cast
 
@@ -107,21 +108,22 @@ def searcher_class(name: str) -> type:
 def _searcher(
     name: str, *, space: SearchSpace, objectives: tuple[Objective, ...], settings: Mapping[str, Any]
 ) -> Searcher[Any]:
-    cls = searcher_class(name)
     parts = {"space": space, "objectives": objectives}
-    return cast(Searcher[Any], cls(**{n: part for n, part in parts.items() if n in cls.__annotations__}, **settings))
+    return cast(Searcher[Any], _wired(searcher_class(name), parts, settings))
 
 
 def _filters(
     chosen: Mapping[str, Mapping[str, Any]], objectives: tuple[Objective, ...]
 ) -> tuple[tuple[Screen, ...], tuple[Monitor, ...]]:
     from automl.filters.chain import MONITORS, SCREENS
-    from automl.filters.quality import Quality
 
-    screens = tuple(cls(**chosen[name]) for name, cls in SCREENS.items() if name in chosen)
-    monitors = tuple(
-        cls(objectives=objectives, **chosen[name]) if cls is Quality else cls(**chosen[name])
-        for name, cls in MONITORS.items()
-        if name in chosen
-    )
+    parts = {"objectives": objectives}
+    screens = tuple(_wired(cls, parts, chosen[name]) for name, cls in SCREENS.items() if name in chosen)
+    monitors = tuple(_wired(cls, parts, chosen[name]) for name, cls in MONITORS.items() if name in chosen)
     return screens, monitors
+
+
+def _wired(cls: type, parts: Mapping[str, Any], settings: Mapping[str, Any]) -> Any:
+    """Returns a component made of its settings and of those parts of the study that it has fields for."""
+    known = {one.name for one in dataclasses.fields(cls)}
+    return cls(**{name: part for name, part in parts.items() if name in known}, **settings)

@@ -115,4 +115,8 @@ def trial_text(found: Mapping[str, Any]) -> str:
 
 
 def _list(rows: list[dict[str, str]], *, as_json: bool) -> None:
-    emit(plain(rows), as_json=as_json, text=table(rows, ("name", "description")) if rows else "None installed.")
+    emit(
+        plain(rows),
+        as_json=as_json,
+        text=table(rows, ("name", "description"), limit=None) if rows else "None installed.",
+    )

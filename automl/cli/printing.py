@@ -33,15 +33,16 @@ def plain(value: object) -> Any:
     return str(value)
 
 
-def table(rows: Sequence[Mapping[str, Any]], columns: Iterable[str]) -> str:
+def table(rows: Sequence[Mapping[str, Any]], columns: Iterable[str], *, limit: int | None = CELL) -> str:
     """Returns rows as aligned columns under a header; numbers to the right, columns that are empty throughout left out.
 
     Args:
         rows: one mapping per line.
         columns: names of the columns wanted, in order.
+        limit: longest cell, in characters; None = whole.
     """
     wanted = [name for name in columns if any(row.get(name) not in (None, "") for row in rows)]
-    cells = [[cell(row.get(name)) for name in wanted] for row in rows]
+    cells = [[cell(row.get(name), limit=limit) for name in wanted] for row in rows]
     widths = [max(len(name), *(len(line[index]) for line in cells)) for index, name in enumerate(wanted)]
     right = [
         all(isinstance(row.get(name), int | float | None) and not isinstance(row.get(name), bool) for row in rows)

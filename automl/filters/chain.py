@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from automl.contracts.trial import Monitor, Screen
 from automl.filters.cost import Cost
 from automl.filters.duplicates import Duplicates
+from automl.filters.early_learning import EarlyLearning
 from automl.filters.exportability import Exportability
 from automl.filters.quality import Quality
 from automl.filters.stability import Stability
@@ -20,4 +21,8 @@ SCREENS: Mapping[str, type[Screen]] = {
     "cost": Cost,
     "exportability": Exportability,
 }
-MONITORS: Mapping[str, type[Monitor]] = {"quality": Quality, "stability": Stability}
+MONITORS: Mapping[str, type[Monitor]] = {
+    "early-learning": EarlyLearning,
+    "quality": Quality,
+    "stability": Stability,
+}
