@@ -12,7 +12,7 @@ from typing import Any, NoReturn, TypeAlias
 
 from automl.errors import NotCanonical
 
-JSON: TypeAlias = "None | bool | int | float | str | Sequence[JSON] | Mapping[str, JSON]"
+JSON: TypeAlias = "bool | int | float | str | Sequence[JSON] | Mapping[str, JSON] | None"
 
 MAX_BYTES = 64 << 20
 

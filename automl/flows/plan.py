@@ -53,6 +53,8 @@ class Plan:
     def __post_init__(self) -> None:
         if not 0 <= self.audit <= 1:
             raise InvalidSetting("audit", self.audit, "a share in [0, 1], e.g. 0.02")
+        if self.depth < 1:
+            raise InvalidSetting("depth", self.depth, "an int >= 1; rule of thumb 4 x workers, at most trials / 8")
         if self.measure_every_steps < 1:
             raise InvalidSetting("measure_every_steps", self.measure_every_steps, "an int >= 1")
 

@@ -5,6 +5,7 @@ The rule: the tracker may fail, the search may not; Ctrl-C leaves a study that `
 been.
 """
 
+import contextlib
 import time
 import warnings
 from collections.abc import Mapping, Sequence
@@ -29,8 +30,8 @@ from automl.assemble import (
 )
 from automl.canonical import JSON
 from automl.config import storage_url, tracking_uri
-from automl.contracts import Closed, Opened
-from automl.errors import InvalidSetting
+from automl.contracts import Closed, History, Opened, StudyLog
+from automl.errors import InvalidSetting, StorageError
 from automl.flows.plan import Budget, Plan
 from automl.flows.search import Search
 from automl.plugins import Objects
@@ -85,6 +86,7 @@ def start(request: Request, *, name: str | None, budget: Budget, session: Sessio
     url = session.storage_url
     study = name or _free_name(url, header)
     plan = plan_of(header, objects)
+    _check_budget(plan, budget)
     create_study(url, study, header=header, objectives=plan.task.objectives)
     drive(study, plan, header=header, objects=objects, budget=budget, session=session)
     return study, objects
@@ -97,9 +99,10 @@ def go_on(
     log = read_log(session.storage_url, study)
     check_unchanged(study, log.header, accept_environment=accept_environment, objects=objects)
     old: Mapping[str, Any] = log.notes.get("budget", {})
-    wanted = trials or old.get("trials") or len(log.opened) or 1
+    wanted = trials if trials is not None else old.get("trials") or len(log.opened) or 1
     budget = Budget(trials=wanted, trained=trained if trained is not None else old.get("trained"))
     plan = plan_of(log.header, objects)
+    _check_budget(plan, budget)
     drive(study, plan, header=log.header, objects=objects, budget=budget, session=session)
 
 
@@ -114,7 +117,6 @@ def drive(
     study: str, plan: Plan, *, header: Mapping[str, Any], objects: Objects, budget: Budget, session: Session
 ) -> None:
     """Runs the search with everything around it."""
-    _check_budget(plan, budget)
     history = open_history(session.storage_url, study)
     directory = work_directory(session.storage_url, study)
     try:
@@ -138,13 +140,14 @@ def drive(
                 now_ms=lambda: time.time_ns() // 1_000_000,
             ).run()
         finally:
+            idle_share = executor.idle_share()  # of workers that are there
             executor.close()
             ended: dict[str, JSON] = {
                 "workers": session.workers,
-                "idle_share": round(executor.idle_share(), 4),
+                "idle_share": round(idle_share, 4),
                 "seconds": round(time.monotonic() - began, 3),
             }
-            history.note("sessions", [*log.notes.get("sessions", ()), ended])
+            _note_session(history, before=log, ended=ended)
             audience.close(study)
     finally:
         history.close()
@@ -204,6 +207,14 @@ def _warn(text: str) -> None:
 
 def _over(began: float, timeout_seconds: float | None) -> bool:
     return timeout_seconds is not None and time.monotonic() - began >= timeout_seconds
+
+
+def _note_session(history: History, *, before: StudyLog, ended: Mapping[str, JSON]) -> None:
+    """Notes how the session went; one that found nothing to do tells nothing about idle workers."""
+    if len(history.all().closed) == len(before.closed):
+        return
+    with contextlib.suppress(StorageError):  # what has stopped the search is told, not that this note failed as well
+        history.note("sessions", [*before.notes.get("sessions", ()), ended])
 
 
 def _note_environment(history: Any, notes: Mapping[str, Any], *, opened: int, now: Mapping[str, JSON]) -> None:

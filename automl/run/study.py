@@ -5,6 +5,7 @@ only rerank and review write to it, as notes.
 """
 
 import tempfile
+import warnings
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -32,6 +33,7 @@ from automl.flows.report import ranking, row, status
 from automl.flows.rerank import rerank
 from automl.plugins import Objects
 from automl.run.driving import Session
+from automl.tracking.problems import TrackingProblem
 
 if TYPE_CHECKING:
     import pandas
@@ -193,8 +195,8 @@ class Study:
         finally:
             history.close()
         self.refresh()
-        if not pull:
-            sync_of(self._plan, self.session.tracking_uri).set_reviews(self._log, {int(n): w for n, w in words.items()})
+        if trial is not None:
+            self._show_review(trial, words[str(trial)])
         return words
 
     def export(self, directory: str | Path, *, trial: int | None = None) -> dict[str, Any]:
@@ -233,6 +235,16 @@ class Study:
     def sync(self) -> dict[str, JSON]:
         """Sends to MLflow what it has not got; returns {"sent", "closed", "problem"}."""
         return sync_now(self._plan, self.session.tracking_uri, self._log)
+
+    def _show_review(self, trial: int, words: str) -> None:
+        """Sets the tag in MLflow, which may fail: the word is stored already, and `sync` sends it again."""
+        if self.session.track == "none":
+            return
+        try:
+            sync_of(self._plan, self.session.tracking_uri).set_reviews(self._log, {trial: words})
+        except TrackingProblem as problem:
+            text = f"The review is stored, but MLflow has not got it ({problem}). Send it with: automl sync {self.name}"
+            warnings.warn(text, RuntimeWarning, stacklevel=2)
 
     def _status(self) -> dict[str, Any]:
         return status(self._log, self._plan.task.objectives)

@@ -62,7 +62,8 @@ class Evolution:
             budget, at most 100; larger explores more.
         tournament: contenders per parent, in [1, population]. Rule of thumb: half of the population for budgets under
             200 trials, a quarter for noisy scores and longer searches; 1 is a random walk.
-        initial: trials proposed before the first child, >= 1, seeds included; the rest of them is random.
+        initial: trials proposed before the first child, >= 1: the space's first seeds, at most half of them, and then
+            random ones.
         crossover: chance that a child has two parents, in [0, 1].
         fresh: chance of a random proposal in place of a child, in [0, 1]; keeps the search from drying out.
         redraws: how often a proposal that repeats an earlier trial is varied further, >= 0. Rule of thumb: leave it;
@@ -74,7 +75,7 @@ class Evolution:
     objectives: tuple[Objective, ...]
     population: int = 24
     tournament: int = 12
-    initial: int = 8
+    initial: int = 12
     crossover: float = 0.25
     fresh: float = 0.1
     redraws: int = 32
@@ -104,7 +105,7 @@ class Evolution:
 
     def init(self) -> Population:
         """Returns a population without members, its seeds not yet proposed."""
-        designs = self.space.zoo().values() if self.seeds == "zoo" else ()
+        designs = list(self.space.zoo().values())[: max(1, self.initial // 2)] if self.seeds == "zoo" else []
         return Population((), frozenset(), tuple((self.space.fingerprint(design), design) for design in designs))
 
     def ask(

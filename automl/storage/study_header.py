@@ -1,7 +1,8 @@
 """Where two study headers differ.
 
 Why: a study resumed under other settings would be another study; the refusal must name the field.
-The rule: the first difference in alphabetical order is named, as a dotted path.
+The rule: the first difference in alphabetical order is named, as a dotted path; the environment comes last, because
+parts of it follow from other fields (a searcher's packages).
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,9 +11,12 @@ from typing import Any, Final
 ABSENT: Final = "(absent)"
 """Stands for a field that one of the headers does not have."""
 
+LAST: Final = "environment"
+"""The field that is compared after all others."""
+
 
 def first_difference(stored: Any, given: Any) -> tuple[str, Any, Any] | None:
-    """Returns the first field in which two headers differ, in alphabetical order.
+    """Returns the first field in which two headers differ, in alphabetical order, the environment last.
 
     Args:
         stored: header as JSON.
@@ -27,7 +31,7 @@ def first_difference(stored: Any, given: Any) -> tuple[str, Any, Any] | None:
 
 def _difference(stored: Any, given: Any, name: str) -> tuple[str, Any, Any] | None:
     if isinstance(stored, Mapping) and isinstance(given, Mapping):
-        return _first(stored, given, sorted({*stored, *given}), name)
+        return _first(stored, given, sorted({*stored, *given}, key=lambda key: (key == LAST, key)), name)
     if _is_list(stored) and _is_list(given) and len(stored) == len(given):
         return _first(dict(enumerate(stored)), dict(enumerate(given)), list(range(len(stored))), name)
     # True == 1 in Python, but not in a header

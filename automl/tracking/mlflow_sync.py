@@ -185,10 +185,13 @@ class _Fold:
 
 
 def sync_study(sync: Sync, log: StudyLog) -> SyncStatus:
-    """Brings MLflow level with the log, once; a problem is in the status, never raised."""
+    """Brings MLflow level with the log and its reviews, once; a problem is in the status, never raised."""
     try:
         sync.send_trials(log)
         sync.send_study(log, ended=True)
+        shown = sync.pull_reviews(log)  # a tag that a person has set since is newer than the stored word
+        words = {int(number): text for number, text in log.notes.get("reviews", {}).items()}
+        sync.set_reviews(log, {number: text for number, text in words.items() if number not in shown})
     except TrackingProblem as problem:
         return SyncStatus(sent=0, closed=len(log.closed), problem=str(problem))
     return SyncStatus(sent=len(log.closed), closed=len(log.closed))

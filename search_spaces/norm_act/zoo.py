@@ -38,27 +38,27 @@ def _normalized(index_set: str) -> Nodes:
 _RELU: tuple[Node, ...] = (("max", 10, 1),)
 _SILU: tuple[Node, ...] = (("sigmoid", 10), ("mul", 10, 11))
 
-DESIGNS: Mapping[str, Nodes] = {
+DESIGNS: Mapping[str, Nodes] = {  # the first ones are what evolution starts from
     "bn-relu": _normalized("bwh") + _RELU,
     "gn-relu": _normalized("whcg") + _RELU,
-    "ln-relu": _normalized("whc") + _RELU,
-    "in-relu": _normalized("wh") + _RELU,
     "bn-silu": _normalized("bwh") + _SILU,
-    "gn-silu": _normalized("whcg") + _SILU,
     "evonorm-b0": (
         ("std_bwh", 0), ("mul", 0, 3), ("std_wh", 0), ("add", 5, 6), ("max", 4, 7), ("div", 0, 8),
     ),
+    "evonorm-s0": (("mul", 0, 3), ("sigmoid", 4), ("std_whcg", 0), ("div", 0, 6), ("mul", 7, 5)),
+    "frn-tlu": (("rms_wh", 0), ("div", 0, 4), ("max", 5, 2)),
+    "ln-relu": _normalized("whc") + _RELU,
+    "in-relu": _normalized("wh") + _RELU,
+    "gn-silu": _normalized("whcg") + _SILU,
     "evonorm-b1": (
         ("std_bwh", 0), ("exp", 1), ("add", 0, 5), ("rms_wh", 0), ("mul", 6, 7), ("max", 4, 8), ("div", 0, 9),
     ),
     "evonorm-b2": (
         ("std_bwh", 0), ("rms_wh", 0), ("neg", 0), ("add", 5, 6), ("max", 4, 7), ("div", 0, 8),
     ),
-    "evonorm-s0": (("mul", 0, 3), ("sigmoid", 4), ("std_whcg", 0), ("div", 0, 6), ("mul", 7, 5)),
     "evonorm-s1": (("sigmoid", 0), ("std_whcg", 0), ("div", 0, 5), ("mul", 6, 4)),
     "evonorm-s2": (("sigmoid", 0), ("rms_whcg", 0), ("div", 0, 5), ("mul", 6, 4)),
     "frn": (("rms_wh", 0), ("div", 0, 4)),
-    "frn-tlu": (("rms_wh", 0), ("div", 0, 4), ("max", 5, 2)),
     "rmsnorm": (("rms_whc", 0), ("div", 0, 4)),
     "powernorm": (("rms_bwh", 0), ("div", 0, 4)),
     "relu": (("max", 0, 1),),
