@@ -58,7 +58,7 @@ def ascend_gradient_norm(
     """Moves parameters along d||g||/dtheta, g = dL/dtheta.
 
     With the unit vector u = g / ||g|| that direction is the Hessian's product H u, taken as the forward difference
-    (g(theta + h u) - g(theta)) / h. It costs two gradients a step where double backward costs about ten, and it needs no
+    (g(theta + h u) - g(theta)) / h. It costs two gradients a step where double backward costs about ten, and needs no
     second derivative of a candidate's own backward.
 
     Args:

@@ -1,4 +1,4 @@
-"""kill -9 of the driver at any point: nothing recorded is lost or doubled, and the study ends as if nothing had been."""
+"""kill -9 of the driver at any point: nothing recorded is lost or doubled, and the study ends as it would have."""
 
 import os
 import random

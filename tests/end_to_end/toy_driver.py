@@ -1,7 +1,7 @@
 """A driver of a toy study in a process of its own, for tests that kill it: real storage, real workers, no training.
 
-Usage: python toy_driver.py DATABASE SEARCHER WORKERS TRIALS [FAULT]; prints the study's digest. FAULT names a write after
-which the driver kills itself: "created", "opened", "recorded" or "closed-attribute" (between the two closing writes).
+Usage: python toy_driver.py DATABASE SEARCHER WORKERS TRIALS [FAULT]; prints the study's digest. FAULT names a write
+after which the driver kills itself: "created", "opened", "recorded" or "closed-attribute" (between the two closing writes).
 """
 
 import os

@@ -39,7 +39,8 @@ class AtLeast:
         self, trial: Opened, rung: RungRecord, *, leg: Leg, curve: Curve, reference: Sequence[Curve]
     ) -> Verdict:
         score = curve.last("score")
-        return Verdict(filter=self.name, keep=score is not None and score >= self.bar, measured=score, threshold=self.bar)
+        keep = score is not None and score >= self.bar
+        return Verdict(filter=self.name, keep=keep, measured=score, threshold=self.bar)
 
 
 def trial(*verdicts: Verdict) -> Opened:
