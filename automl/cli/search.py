@@ -3,10 +3,12 @@
 The rule: whatever stops a search, nothing is lost, and the message says how to go on.
 """
 
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from types import FrameType
+from typing import Annotated, Any, Literal, NoReturn
 
 import typer
 
@@ -132,9 +134,25 @@ def resume(
 
 @contextmanager
 def _resumable(study: str, *, storage: str | None) -> Iterator[None]:
+    """Lets Ctrl-C and SIGTERM (a scheduler's or an init system's request to end) stop a search in the same way."""
+    before = signal.signal(signal.SIGTERM, _interrupt)
     try:
         yield
     except KeyboardInterrupt as error:
-        where = f" --storage {storage}" if storage else ""
-        typer.echo(f"Stopped. Nothing is lost; go on with: automl resume {study}{where}", err=True)
+        typer.echo(_stopped(study, storage=storage), err=True)
         raise typer.Exit(INTERRUPTED) from error
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+def _stopped(study: str, *, storage: str | None) -> str:
+    from automl import run
+
+    if study not in [one["study"] for one in run.list_studies(storage)]:
+        return f"Stopped before study {study!r} was created."
+    where = f" --storage {storage}" if storage else ""
+    return f"Stopped. Nothing is lost; go on with: automl resume {study}{where}"

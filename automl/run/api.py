@@ -11,6 +11,7 @@ from automl.assemble import SEARCHERS, Request, study_headers
 from automl.config import device as chosen_device
 from automl.config import storage_url
 from automl.contracts import Genotype
+from automl.errors import UsageError
 from automl.flows.plan import Budget
 from automl.plugins import Kind, find, installed, object_locator
 from automl.run.driving import Session, Track, go_on, start
@@ -196,8 +197,12 @@ def installed_searchers() -> list[dict[str, str]]:
 
 
 def _installed(kind: Kind) -> list[dict[str, str]]:
-    return [{"name": name, "description": _first_line(find(kind, name))} for name in installed(kind)]
+    return [{"name": name, "description": _first_line(kind, name)} for name in installed(kind)]
 
 
-def _first_line(found: object) -> str:
-    return (found.__doc__ or "").strip().partition("\n")[0]
+def _first_line(kind: Kind, name: str) -> str:
+    """Returns the first line of a plug-in's docstring; one that cannot be imported says so and hides no other."""
+    try:
+        return (find(kind, name).__doc__ or "").strip().partition("\n")[0]
+    except UsageError as error:
+        return f"(broken: {error})"

@@ -29,7 +29,7 @@ from automl.assemble import (
     work_directory,
 )
 from automl.canonical import JSON
-from automl.config import storage_url, tracking_uri
+from automl.config import first_free_name, storage_url, tracking_uri
 from automl.contracts import Closed, History, Opened, StudyLog
 from automl.errors import InvalidSetting, StorageError
 from automl.flows.plan import Budget, Plan
@@ -84,7 +84,7 @@ def start(request: Request, *, name: str | None, budget: Budget, session: Sessio
     """
     header, objects = header_of(request)
     url = session.storage_url
-    study = name or _free_name(url, header)
+    study = name or first_free_name(_word(request.space), _word(request.task), taken=study_headers(url))
     plan = plan_of(header, objects)
     _check_budget(plan, budget)
     create_study(url, study, header=header, objectives=plan.task.objectives)
@@ -224,14 +224,5 @@ def _note_environment(history: Any, notes: Mapping[str, Any], *, opened: int, no
         history.note("environments", [*known, {"from_trial": opened, "environment": dict(now)}])
 
 
-def _free_name(url: str, header: Mapping[str, Any]) -> str:
-    """Returns the first free name of the form space-task-number."""
-    taken = set(study_headers(url))
-    base = "-".join(_word(header[part]["locator"]) for part in ("space", "task"))
-    return next(name for number in range(1, len(taken) + 2) if (name := f"{base}-{number}") not in taken)
-
-
-def _word(locator: str) -> str:
-    """Returns the last plain word of a locator: `norm-act`, `Moons`."""
-    base = locator.partition("?{")[0]
-    return (base.rpartition(":")[2] if ":" in base else base).lower()
+def _word(given: object) -> str:
+    return given if isinstance(given, str) else type(given).__name__

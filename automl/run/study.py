@@ -26,7 +26,7 @@ from automl.assemble import (
 )
 from automl.canonical import JSON
 from automl.contracts import Genotype, StudyLog
-from automl.errors import UnknownName, UsageError
+from automl.errors import InvalidSetting, UsageError
 from automl.flows.plan import Plan
 from automl.flows.replay import replay
 from automl.flows.report import ranking, row, status
@@ -180,9 +180,12 @@ class Study:
         self, trial: int | None = None, *, approve: bool = False, reject: str | None = None, pull: bool = False
     ) -> dict[str, Any]:
         """Stores a reviewer's word on a trial, or reads the `review` tags of MLflow; returns all words by trial."""
-        if pull == (trial is not None) or (trial is not None and approve == (reject is not None)):
-            raise UsageError("review takes a TRIAL with --approve or --reject TEXT, or --pull alone.")
+        judged = approve or reject is not None
+        if (trial is not None) != judged or (approve and reject is not None) or (pull and judged):
+            raise UsageError("review takes a TRIAL with --approve or --reject TEXT, or --pull, or nothing to list.")
         words = dict(self._log.notes.get("reviews", {}))
+        if trial is None and not pull:
+            return words
         if pull:
             pulled = sync_of(self._plan, self.session.tracking_uri).pull_reviews(self._log)
             words |= {str(number): text for number, text in pulled.items()}
@@ -257,7 +260,7 @@ class Study:
 
     def _finalists(self, top: int) -> list[int]:
         if top < 1:
-            raise UnknownName("number of finalists", str(top), ["1", "2", "5"])
+            raise InvalidSetting("top", top, "an int >= 1")
         numbers = ranking(self._log, self._plan.task.objectives)[:top]
         if not numbers:
             raise UsageError(

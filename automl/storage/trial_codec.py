@@ -35,7 +35,16 @@ def checked(name: str, value: Mapping[str, JSON]) -> Any:
     """Returns the value as it will be read back.
 
     Raises:
-        StorageError: it has no canonical JSON form or is too large.
+        StorageError: see `encoded`.
+    """
+    return loads(encoded(name, value))
+
+
+def encoded(name: str, value: Mapping[str, JSON]) -> str:
+    """Returns the JSON text of an attribute.
+
+    Raises:
+        StorageError: the value has no canonical JSON form or is too large.
     """
     try:
         text = dumps(value)
@@ -46,7 +55,7 @@ def checked(name: str, value: Mapping[str, JSON]) -> Any:
             f"The attribute {name!r} has {len(text)} bytes; at most {MAX_ATTRIBUTE_BYTES} are stored. "
             "Keep large results in snapshots or artifacts."
         )
-    return loads(text)
+    return text
 
 
 def opened_to_json(trial: Opened) -> dict[str, JSON]:

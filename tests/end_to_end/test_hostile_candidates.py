@@ -1,5 +1,6 @@
 """Candidates that do their worst, in construction and in training: each costs its own trial, and the reason is told."""
 
+import re
 import textwrap
 from pathlib import Path
 from typing import Any
@@ -52,8 +53,8 @@ class Layer(torch.nn.Module):
             do(deed)
 
     def forward(self, x):
-        self.calls += 1
-        late = self.when == "train" and self.calls > 20   # a probe calls a layer less often
+        self.calls += self.training
+        late = self.when == "train" and self.calls > 9   # a probe trains four steps only
         if late:
             do(self.deed)
         if self.deed == "nan" and (late or self.when == "build"):
@@ -73,14 +74,15 @@ class Hostile(SuggestedSpace):
 '''
 
 LIMIT_SECONDS = 10
+MEMORY = "allocate memory|MemoryError|resident_bytes"
 EXPECTED: dict[tuple[str, str], tuple[str, str, str]] = {
     ("behave", "build"): ("completed", "", ""),
     ("nan", "build"): ("rejected", "validity", "not finite"),
     ("nan", "train"): ("failed", "diverged", "step"),
     ("raise", "build"): ("failed", "crashed", "Silent"),
     ("raise", "train"): ("failed", "crashed", "Silent"),
-    ("allocate", "build"): ("failed", "out-of-memory", "memory"),
-    ("allocate", "train"): ("failed", "out-of-memory", "memory"),
+    ("allocate", "build"): ("failed", "out-of-memory", MEMORY),
+    ("allocate", "train"): ("failed", "out-of-memory", MEMORY),
     ("loop", "build"): ("failed", "timed-out", f"'limit_seconds': {LIMIT_SECONDS}"),
     ("loop", "train"): ("failed", "timed-out", "in do"),
     ("exit", "build"): ("failed", "crashed", "exit status 7"),
@@ -92,7 +94,7 @@ EXPECTED: dict[tuple[str, str], tuple[str, str, str]] = {
     ("flood", "train"): ("failed", "crashed", "after the flood"),
     ("behave", "train"): ("completed", "", ""),
 }
-"""(deed, when) -> (outcome, reason, what `show` must say); the harmless ones stand at both ends."""
+"""(deed, when) -> (outcome, reason, a pattern of what `show` must say); the harmless ones stand at both ends."""
 
 
 @pytest.fixture(scope="module")
@@ -139,7 +141,7 @@ def test_a_hostile_candidate_costs_its_own_trial_and_the_reason_is_told(
     assert shown["genotype"] == {"deed": deed, "when": when}
     assert (shown["outcome"], shown["reason"]) == (outcome, reason)
     told = str(shown["evidence"]) + str(shown["ledger"])
-    assert said in told
+    assert re.search(said, told), told
     assert len(told) < 20_000, "a flood of output must not end in the history"
 
 

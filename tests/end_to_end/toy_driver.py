@@ -1,7 +1,7 @@
 """A driver of a toy study in a process of its own, for tests that kill it: real storage, real workers, no training.
 
 Usage: python toy_driver.py DATABASE SEARCHER WORKERS TRIALS [FAULT]; prints the study's digest. FAULT names a write
-after which the driver kills itself: "created", "opened", "recorded" or "closed-attribute" (between the two closing writes).
+after which the driver kills itself: "created", "opened", "recorded" or "closed-attribute" (between the closing writes).
 """
 
 import os
@@ -21,6 +21,7 @@ from automl.flows.plan import Budget, Plan
 from automl.flows.report import study_digest
 from automl.flows.search import Search
 from automl.storage.studies import create_study, open_history
+from automl.storage.trial_rows import TrialRows
 from automl.testing.toy_space import TOY_OBJECTIVES, ToySpace
 from automl.testing.toy_task import ToyTask
 
@@ -43,11 +44,11 @@ def plan_of(searcher: str) -> Plan:
 
 
 def die_after(fault: str) -> None:
-    """Makes a write of Optuna's storage the last thing this process does."""
+    """Makes a write of the storage the last thing this process does."""
     counts = {"seen": 0}
 
     def dying(write: Callable[..., Any], matches: Callable[..., bool], at: int) -> Callable[..., Any]:
-        def wrapped(self: RDBStorage, *args: Any, **kwargs: Any) -> Any:
+        def wrapped(self: RDBStorage | TrialRows, *args: Any, **kwargs: Any) -> Any:
             result = write(self, *args, **kwargs)
             counts["seen"] += matches(*args, **kwargs)
             if counts["seen"] == at:
@@ -62,8 +63,8 @@ def die_after(fault: str) -> None:
         RDBStorage.create_new_trial = dying(RDBStorage.create_new_trial, lambda *a, **k: True, 9)  # type: ignore[method-assign]
     else:
         prefix, at = {"recorded": ("rung:", 12), "closed-attribute": ("closed", 7)}[fault]
-        RDBStorage.set_trial_user_attr = dying(  # type: ignore[method-assign]
-            RDBStorage.set_trial_user_attr, lambda trial, key, value: key.startswith(prefix), at
+        TrialRows.set_attribute = dying(  # type: ignore[method-assign]
+            TrialRows.set_attribute, lambda trial, key, value: key.startswith(prefix), at
         )
 
 

@@ -37,3 +37,14 @@ def test_missing_log_has_no_tail(tmp_path: Path) -> None:
     log.trim()
     log.mark()
     assert log.tail() == ""
+
+
+def test_a_dumped_stack_begins_at_its_top_and_lists_no_extension_modules(tmp_path: Path) -> None:
+    log = WorkerLog(path=tmp_path / "log")
+    frames = "".join(f'  File "layer.py", line {n} in forward\n' for n in range(500))
+    dump = f"Fatal Python error: Segmentation fault\n\nCurrent thread (most recent call first):\n{frames}"
+    log.path.write_text(f"chatter\n{dump}\nExtension modules: {', '.join(['numpy'] * 900)} (total: 900)\n")
+    assert log.tail().startswith("Fatal Python error") and "line 0 in forward" in log.tail()
+    assert len(log.tail()) == TAIL_BYTES
+    log.path.write_text(f"last words\nFatal Python error: Segmentation fault\n\nExtension modules: {'x, ' * 3000}\n")
+    assert log.tail() == "last words\nFatal Python error: Segmentation fault\n\n"

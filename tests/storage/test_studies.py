@@ -13,6 +13,7 @@ from optuna.storages import RDBStorage
 
 from automl.errors import HeaderMismatch, InvalidSetting, StorageError, StudyLocked, StudyNotFound
 from automl.storage.studies import create_study, delete_study, list_studies, open_history, read_study
+from automl.storage.trial_rows import TrialRows
 from automl.testing.history_suite import HEADER, completed, opened, rung
 
 
@@ -32,17 +33,18 @@ def in_another_process(action: Callable[[], None]) -> int:
 
 
 def killed_at(method: str, call: int, drive: Callable[[], None]) -> None:
-    """Runs a driver in a child process that is killed as it enters the given call of a storage method."""
+    """Runs a driver in a child process that is killed as it enters the given call of a method that writes."""
+    owner = TrialRows if hasattr(TrialRows, method) else RDBStorage
 
     def doomed() -> None:
-        original, calls = getattr(RDBStorage, method), iter(range(call))
+        original, calls = getattr(owner, method), iter(range(call))
 
         def fatal(*arguments: Any, **named: Any) -> Any:
             if next(calls, None) is None:
                 os.kill(os.getpid(), signal.SIGKILL)
             return original(*arguments, **named)
 
-        setattr(RDBStorage, method, fatal)
+        setattr(owner, method, fatal)
         drive()
 
     assert os.WTERMSIG(in_another_process(doomed)) == signal.SIGKILL
@@ -231,8 +233,8 @@ def test_kill_before_the_header_does_not_fix_the_directions(url: str) -> None:
     ("method", "call", "trials", "rungs"),
     [
         ("create_new_trial", 0, 0, 0),  # before the trial
-        ("set_trial_user_attr", 0, 1, 0),  # before the rung
-        ("set_trial_user_attr", 1, 1, 1),  # before `closed`
+        ("set_attribute", 0, 1, 0),  # before the rung
+        ("set_attribute", 1, 1, 1),  # before `closed`
         ("set_trial_state_values", 0, 1, 1),  # between `closed` and the commit
     ],
 )
