@@ -110,7 +110,7 @@ def header_of(request: Request) -> tuple[dict[str, JSON], Objects]:
             "locator": task_locator,
             "code": code_digest(task_locator),
             "data": _data_digests(task),
-            "objectives": [objective.name for objective in task.objectives],
+            "objectives": [objective.to_json() for objective in task.objectives],
         },
         "searcher": {
             "name": request.searcher,

@@ -21,6 +21,8 @@ VERDICT = ("filter", "keep", "reason", "measured", "threshold", "leg", "steps")
 TOP = ("trial", "outcome", "reason", "values", "steps", "seconds", "description")
 IDLE_SHARE = 0.15
 """Above this share of idle worker time a larger depth pays."""
+LONG_STUDY = 4
+"""Trained trials per depth from which the share says something: before that, workers idle while they start."""
 
 
 def spaces(json: options.AsJson = False) -> None:
@@ -94,8 +96,9 @@ def status_text(found: Mapping[str, Any]) -> str:
     lines = [f"{cell(found.get('trials'))} trials" + (f": {counts}" if counts else "")]
     details = fields(found, names=STATUS)
     lines += [details] if details else []
-    idle = found.get("idle_share")
-    if isinstance(idle, float) and idle > IDLE_SHARE:
+    idle, depth = found.get("idle_share"), found.get("depth")
+    long_enough = isinstance(depth, int) and int(found.get("trained", 0)) >= LONG_STUDY * depth
+    if long_enough and isinstance(idle, float) and idle > IDLE_SHARE:
         lines.append(f"Workers were idle {idle:.0%} of the time: a new study would gain from a larger --depth.")
     return "\n".join(lines)
 

@@ -27,6 +27,7 @@ class Opened:
         number: trial number, from 0.
         genotype: the proposal.
         fingerprint: of the genotype, under the space's version.
+        description: one line for people, so that a study can be read without its space.
         memo: what the searcher wants back on resume, canonical JSON; "parents" (trial numbers), "operator" and
             "redrawn" (reason -> count) are read by reports.
         verdicts: of the screens; the first that does not keep settles the trial.
@@ -37,6 +38,7 @@ class Opened:
     number: int
     genotype: Genotype
     fingerprint: str
+    description: str = ""
     memo: Mapping[str, Any] = field(default_factory=dict)
     verdicts: tuple[Verdict, ...] = ()
     measurements: Mapping[str, Mapping[str, JSON]] = field(default_factory=dict)

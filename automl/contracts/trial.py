@@ -45,6 +45,15 @@ class Objective:
         if self.direction not in ("maximize", "minimize"):
             raise InvalidSetting("objective.direction", self.direction, "'maximize' or 'minimize'")
 
+    def to_json(self) -> dict[str, JSON]:
+        """Returns the canonical form."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> "Objective":
+        """Reads `to_json`'s form."""
+        return cls(**data)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Curve:

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from automl.canonical import JSON
 from automl.contracts.history import RungRecord
 from automl.contracts.trial import Curve
+from automl.numerics.prefix import Prefix
 
 
 class Seen:
@@ -49,4 +50,4 @@ class ReachedCurves:
     def before(self, number: int, leg: str, index: int) -> Sequence[Curve]:
         """Returns the curves, up to rung `index` of `leg`, of the trials below `number`."""
         known = self._numbers.get((leg, index))
-        return self._curves[leg, index][: bisect_left(known, number)] if known else ()
+        return Prefix(self._curves[leg, index], bisect_left(known, number)) if known else ()

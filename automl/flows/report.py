@@ -5,12 +5,11 @@ renamed; nothing here reads a clock.
 """
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from automl.canonical import JSON, digest
 from automl.contracts.history import Opened, StudyLog
-from automl.contracts.space import Genotype
 from automl.contracts.trial import OUTCOMES, Closed, Objective, Verdict
 from automl.errors import UnknownName
 from automl.flows.audit import false_rejections
@@ -59,9 +58,7 @@ def pareto(log: StudyLog, objectives: Sequence[Objective]) -> list[int]:
     return [closed.number for closed, on_front in zip(done, front(scores), strict=True) if on_front]
 
 
-def row(
-    log: StudyLog, number: int, *, objectives: Sequence[Objective], describe: Callable[[Genotype], str]
-) -> dict[str, Any]:
+def row(log: StudyLog, number: int, *, objectives: Sequence[Objective]) -> dict[str, Any]:
     """Returns one trial as a row of `top` and `show`.
 
     Raises:
@@ -78,7 +75,7 @@ def row(
         "reason": closed.reason if closed else "",
         "values": {o.name: value for o, value in zip(objectives, values, strict=True)},
         "genotype": opened.genotype,
-        "description": describe(opened.genotype),
+        "description": opened.description,
         "fingerprint": opened.fingerprint,
         "seconds": closed.seconds if closed else 0.0,
         "steps": closed.steps if closed else 0,
@@ -112,6 +109,7 @@ def status(log: StudyLog, objectives: Sequence[Objective]) -> dict[str, Any]:
         "audit": {name: rate.to_json() for name, rate in false_rejections(log, objectives).items()},
         "idle_share": sessions[-1]["idle_share"] if sessions else None,
         "workers": sessions[-1]["workers"] if sessions else None,
+        "depth": log.header.get("depth"),
         "digest": study_digest(log),
     }
 

@@ -8,6 +8,7 @@ import tempfile
 import warnings
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +26,7 @@ from automl.assemble import (
     work_directory,
 )
 from automl.canonical import JSON
-from automl.contracts import Genotype, StudyLog
+from automl.contracts import Objective, StudyLog
 from automl.errors import InvalidSetting, UsageError
 from automl.flows.plan import Plan
 from automl.flows.replay import replay
@@ -60,7 +61,7 @@ class Study:
         self.name, self.session = name, session
         self._objects: Objects = objects or {}
         self._log = read_log(session.storage_url, name)
-        self._plan = plan_of(self._log.header, self._objects)
+        self._objectives = tuple(Objective.from_json(one) for one in self._log.header["task"]["objectives"])
 
     def __repr__(self) -> str:
         return f"Study({self.name!r}, trials={len(self._log.opened)}, storage={self.storage!r})"
@@ -75,10 +76,10 @@ class Study:
         """The log as last read; `refresh` reads it again."""
         return self._log
 
-    @property
+    @cached_property
     def plan(self) -> Plan:
-        """The parts of the study."""
-        return self._plan
+        """The parts of the study, built when they are first needed: reading a study needs neither space nor task."""
+        return plan_of(self._log.header, self._objects)
 
     @property
     def baseline(self) -> dict[str, float | None] | None:
@@ -89,7 +90,7 @@ class Study:
     @property
     def best(self) -> dict[str, Any] | None:
         """The best completed trial as a row, None where there is none."""
-        ranked = ranking(self._log, self._plan.task.objectives)
+        ranked = ranking(self._log, self._objectives)
         return self._row(ranked[0]) if ranked else None
 
     @property
@@ -113,7 +114,7 @@ class Study:
 
     def top(self, count: int = 10) -> list[dict[str, Any]]:
         """Returns the best completed trials as rows, best first."""
-        return [self._row(number) for number in ranking(self._log, self._plan.task.objectives)[:count]]
+        return [self._row(number) for number in ranking(self._log, self._objectives)[:count]]
 
     def show(self, trial: int) -> dict[str, Any]:
         """Returns one trial whole: its row, ledger, curves, memo, evidence and review.
@@ -159,7 +160,7 @@ class Study:
         """
         numbers = self._finalists(top)
         objects = dict(self._objects)
-        plan = self._plan if task is None else self._on_task(task, objects)
+        plan = self.plan if task is None else self._on_task(task, objects)
         directory = work_directory(self.storage, self.name)
         history = open_history(self.storage, self.name)
         try:
@@ -187,7 +188,7 @@ class Study:
         if trial is None and not pull:
             return words
         if pull:
-            pulled = sync_of(self._plan, self.session.tracking_uri).pull_reviews(self._log)
+            pulled = sync_of(self.plan, self.session.tracking_uri).pull_reviews(self._log)
             words |= {str(number): text for number, text in pulled.items()}
         else:
             self._row(int(trial or 0))
@@ -222,7 +223,7 @@ class Study:
             tracking_uri=None if self.session.track == "none" else self.session.tracking_uri,
             command=f"automl export {self.name} --trial {chosen} --output {Path(directory).name}",
         )
-        return publish(self._plan, publication, objects=self._objects)
+        return publish(self.plan, publication, objects=self._objects)
 
     def replay(self, trial: int) -> dict[str, Any]:
         """Trains a trial again from its record; returns {"equal", "differences", "rungs"}."""
@@ -231,37 +232,34 @@ class Study:
             executor = executor_of(self._log.header, self._objects, workers=1, directory=Path(folder))
             try:
                 recorded = [record for record in self._log.rungs.get(trial, ()) if not record.audit]
-                return replay(self._plan, self._log.opened[trial], recorded, executor=executor)
+                return replay(self.plan, self._log.opened[trial], recorded, executor=executor)
             finally:
                 executor.close()
 
     def sync(self) -> dict[str, JSON]:
         """Sends to MLflow what it has not got; returns {"sent", "closed", "problem"}."""
-        return sync_now(self._plan, self.session.tracking_uri, self._log)
+        return sync_now(self.plan, self.session.tracking_uri, self._log)
 
     def _show_review(self, trial: int, words: str) -> None:
         """Sets the tag in MLflow, which may fail: the word is stored already, and `sync` sends it again."""
         if self.session.track == "none":
             return
         try:
-            sync_of(self._plan, self.session.tracking_uri).set_reviews(self._log, {trial: words})
+            sync_of(self.plan, self.session.tracking_uri).set_reviews(self._log, {trial: words})
         except TrackingProblem as problem:
             text = f"The review is stored, but MLflow has not got it ({problem}). Send it with: automl sync {self.name}"
             warnings.warn(text, RuntimeWarning, stacklevel=2)
 
     def _status(self) -> dict[str, Any]:
-        return status(self._log, self._plan.task.objectives)
+        return status(self._log, self._objectives)
 
     def _row(self, number: int) -> dict[str, Any]:
-        return row(self._log, number, objectives=self._plan.task.objectives, describe=self._describe)
-
-    def _describe(self, genotype: Genotype) -> str:
-        return self._plan.space.describe(genotype)
+        return row(self._log, number, objectives=self._objectives)
 
     def _finalists(self, top: int) -> list[int]:
         if top < 1:
             raise InvalidSetting("top", top, "an int >= 1")
-        numbers = ranking(self._log, self._plan.task.objectives)[:top]
+        numbers = ranking(self._log, self._objectives)[:top]
         if not numbers:
             raise UsageError(
                 f"No trial of study {self.name!r} completed, so there is nothing to rerank. `automl status {self.name}`"
@@ -271,7 +269,7 @@ class Study:
 
     def _on_task(self, task: object, objects: dict[str, object]) -> Plan:
         locator = task_locator(task, {}, objects)
-        return replace(self._plan, task=task_of(locator, objects), task_locator=locator)
+        return replace(self.plan, task=task_of(locator, objects), task_locator=locator)
 
     def _to_export(self) -> int:
         report: Mapping[str, Any] = self._log.notes.get("rerank", {})

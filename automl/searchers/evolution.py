@@ -28,8 +28,8 @@ REPEATED = "proposed before"
 """Reason under which draws that repeat an earlier trial are counted in the memo."""
 
 
-Known: TypeAlias = tuple[frozenset[str], frozenset[str]]
-"""Fingerprints of the told and of the open trials; two sets, as joining them would cost more with every trial."""
+Known: TypeAlias = tuple[frozenset[str], ...]
+"""Fingerprints in sets of falling size: one set that is copied for each trial would cost more with every trial."""
 
 
 class Member(NamedTuple):
@@ -44,7 +44,7 @@ class Population(NamedTuple):
     """The state: who may have children, what was proposed, and which seeds were not."""
 
     members: tuple[Member, ...]
-    seen: frozenset[str]
+    seen: Known
     seeds: tuple[tuple[str, Genotype], ...]
 
 
@@ -106,13 +106,13 @@ class Evolution:
     def init(self) -> Population:
         """Returns a population without members, its seeds not yet proposed."""
         designs = list(self.space.zoo().values())[: max(1, self.initial // 2)] if self.seeds == "zoo" else []
-        return Population((), frozenset(), tuple((self.space.fingerprint(design), design) for design in designs))
+        return Population((), (), tuple((self.space.fingerprint(design), design) for design in designs))
 
     def ask(
         self, state: Population, pending: tuple[Genotype, ...], number: int, rng: np.random.Generator
     ) -> tuple[Genotype, Mapping[str, JSON]]:
         """Proposes the next seed, a random genotype or a child; see `Searcher.ask`."""
-        known = (state.seen, frozenset(self.space.fingerprint(genotype) for genotype in pending))
+        known = (*state.seen, frozenset(self.space.fingerprint(genotype) for genotype in pending))
         for fingerprint, design in state.seeds:
             if not _holds(known, fingerprint):
                 return design, {"parents": [], "operator": "seed", "redrawn": {}}
@@ -126,8 +126,8 @@ class Evolution:
 
     def tell(self, state: Population, trial: Opened, end: Closed) -> Population:
         """Lets a completed trial in and the oldest member out."""
-        seen = state.seen | {trial.fingerprint}
-        seeds = tuple(seed for seed in state.seeds if seed[0] not in seen)
+        seen = _with(state.seen, trial.fingerprint)
+        seeds = tuple(seed for seed in state.seeds if seed[0] != trial.fingerprint)
         members = state.members
         if end.outcome == "completed" and any(value is not None for value in end.values):
             stored = loads(dumps(trial.genotype))  # the order of keys of a resumed study, whatever a space makes of it
@@ -170,5 +170,12 @@ class Evolution:
 
 
 def _holds(known: Known, fingerprint: str) -> bool:
-    told, opened = known
-    return fingerprint in told or fingerprint in opened
+    return any(fingerprint in some for some in known)
+
+
+def _with(known: Known, fingerprint: str) -> Known:
+    """Returns the sets with one more fingerprint; equal sizes are merged, so that n trials make log n sets."""
+    added = frozenset((fingerprint,))
+    while known and len(known[-1]) <= len(added):
+        known, added = known[:-1], known[-1] | added
+    return (*known, added)

@@ -1,31 +1,49 @@
 """`sync` in a side thread, woken by each close.
 
-Why: the search must neither wait for the tracker nor fail with it, and importing MLflow takes 2 s. The rule: the thread
-is given records and never reads the history's database; after a problem it pauses and starts the fold again.
+Why: the search must neither wait for the tracker nor fail with it, and importing MLflow takes 2 s. The rules: the
+thread is given records and never reads the history's database; it rests after each trial as long as it has worked, so
+that a search of cheap trials gets its half of the interpreter; after a problem it pauses and starts the fold again.
 """
 
 import threading
 import time
-from collections.abc import Callable, Mapping
-from typing import Protocol
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 from automl.canonical import JSON
 from automl.contracts.history import Opened, StudyLog
 from automl.contracts.trial import Closed
+from automl.numerics.prefix import Prefix
 from automl.tracking.problems import SyncStatus
+from automl.tracking.study_so_far import StudySoFar
 
 PAUSE_SECONDS = 60.0
+REST_SECONDS = 1.0
+"""The longest rest after a trial; the first round also makes MLflow's tables."""
+
 STUDY_EVERY_SECONDS = 30.0
 
 
 class Sink(Protocol):
     """What `mlflow_sync.Sync` does, as far as the thread needs it."""
 
-    def send_trials(self, log: StudyLog) -> None:
+    def send_trials(self, log: StudySoFar) -> None:
         """Sends the trials that closed since the last call."""
 
-    def send_study(self, log: StudyLog, *, ended: bool) -> None:
+    def send_study(self, log: StudySoFar, *, ended: bool) -> None:
         """Sends totals and tables."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _SoFar:
+    """The study as the thread is to see it in one round."""
+
+    name: str
+    header: Mapping[str, Any]
+    opened: Sequence[Opened]
+    closed: Sequence[Closed]
+    notes: Mapping[str, Any]
 
 
 class LiveSync:
@@ -51,12 +69,13 @@ class LiveSync:
         """
         self._connect, self._clock = connect, clock
         self._pause_seconds, self._study_every_seconds = pause_seconds, study_every_seconds
-        self._name, self._header, self._rungs = log.name, log.header, log.rungs
+        self._name, self._header = log.name, log.header
         self._notes = dict(log.notes)
         self._opened = list(log.opened[: len(log.closed)])
         self._closed = list(log.closed)
         self._wake = threading.Condition()
-        self._dirty, self._closing, self._done = True, False, False
+        self._closing = threading.Event()
+        self._again, self._done = True, False
         self._sent, self._cpu_seconds = 0, 0.0
         self._problem: str | None = "nothing was sent yet"
         self._thread = threading.Thread(target=self._run, name="automl-live-sync", daemon=True)
@@ -67,7 +86,6 @@ class LiveSync:
         with self._wake:
             self._opened.append(opened)
             self._closed.append(closed)
-            self._dirty = True
             self._wake.notify()
 
     def note(self, name: str, value: JSON) -> None:
@@ -78,7 +96,7 @@ class LiveSync:
     def close(self, *, wait_seconds: float = 10.0) -> bool:
         """Sends the rest, waits at most `wait_seconds`, and returns whether MLflow has everything."""
         with self._wake:
-            self._closing = True
+            self._closing.set()
             self._wake.notify()
         self._thread.join(wait_seconds)
         return self.status().complete and self._done
@@ -97,6 +115,7 @@ class LiveSync:
         sink, study_sent_at = None, -self._study_every_seconds
         while True:
             log, ended = self._next()
+            began = self._clock()
             try:
                 sink = sink or self._connect()
                 sink.send_trials(log)
@@ -104,39 +123,34 @@ class LiveSync:
                     sink.send_study(log, ended=ended)
                     study_sent_at = self._clock()
                 self._told(len(log.closed), None)
+                rest_seconds = min(REST_SECONDS, self._clock() - began)
             except Exception as error:  # the search goes on whatever tracking does; the text is in `status`
                 sink = None
                 self._told(0, str(error) or type(error).__name__)
-                self._rest(ended)
+                rest_seconds = self._pause_seconds
             self._cpu_seconds = time.thread_time()
             if ended:
                 self._done = True
                 return
+            self._closing.wait(rest_seconds)
 
-    def _next(self) -> tuple[StudyLog, bool]:
-        """Waits for work; returns the log so far and whether it is the last."""
+    def _next(self) -> tuple[StudySoFar, bool]:
+        """Waits for work; returns the study up to the next trial to send, or all of it and that it is the last."""
         with self._wake:
-            self._wake.wait_for(lambda: self._dirty or self._closing)
-            self._dirty = False
-            notes: Mapping[str, JSON] = dict(self._notes)
-            log = StudyLog(
+            self._wake.wait_for(lambda: self._again or self._sent < len(self._closed) or self._closing.is_set())
+            ended = self._closing.is_set()
+            count = len(self._closed) if ended else min(self._sent + 1, len(self._closed))
+            log = _SoFar(
                 name=self._name,
                 header=self._header,
-                opened=tuple(self._opened),
-                rungs=self._rungs,
-                closed=tuple(self._closed),
-                notes=notes,
+                opened=Prefix(self._opened, count),
+                closed=Prefix(self._closed, count),
+                notes=dict(self._notes),
             )
-            return log, self._closing
+            return log, ended
 
     def _told(self, sent: int, problem: str | None) -> None:
+        """Notes how far a round came; after a problem there is another one, also where no trial closes any more."""
         with self._wake:
             self._sent, self._problem = sent, problem
-
-    def _rest(self, ended: bool) -> None:
-        """Pauses after a problem; closing ends the pause, and one last attempt follows."""
-        if ended:
-            return
-        with self._wake:
-            self._dirty = True
-            self._wake.wait_for(lambda: self._closing, timeout=self._pause_seconds)
+            self._again = problem is not None

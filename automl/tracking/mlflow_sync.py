@@ -2,10 +2,10 @@
 
 Why: MLflow is a view that can be rebuilt. Live tracking and `automl sync` are this one fold; it lists what the store
 has, creates what is missing, sends again what was not written to its end, and doubles nothing.
-The rule: it reads a `StudyLog` and nothing else, and only in trial order. A `Sync` that raised is thrown away: what the
-store has by then is known only by listing it again.
+The rule: it reads a study's log and nothing else, and only in trial order. A `Sync` that raised is thrown away: what
+the store has by then is known only by listing it again.
 
-Cost: some 16 ms of CPU per trained trial. A picture costs 31 ms more, so `pictures="best"` (live) draws only what is
+Cost: some 12 ms of CPU per trained trial. A picture costs 31 ms more, so `pictures="best"` (live) draws only what is
 best when the study's totals are sent, and `pictures="completed"` (`automl sync`) draws every completed trial that still
 lacks one.
 """
@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
-from automl.contracts.history import Opened, StudyLog
+from automl.contracts.history import Opened
 from automl.contracts.trial import Closed, Objective
 from automl.tracking.charts import study_figure
 from automl.tracking.mlflow_runs import RunStore, StoredRun
@@ -22,6 +22,7 @@ from automl.tracking.pictures import candidate_png, png
 from automl.tracking.problems import SyncStatus, TrackingProblem
 from automl.tracking.run_record import MAX_TAG, Portrayal, cut, study_uuid
 from automl.tracking.study_run import TABLE_FILE, baseline_values, study_run, table_row, table_text
+from automl.tracking.study_so_far import StudySoFar
 from automl.tracking.tally import Tally
 from automl.tracking.trial_run import TAG_PICTURE, TAG_REVIEW, TAG_TRIAL, StudyIdentity, trial_run, was_trained
 
@@ -59,7 +60,7 @@ class Sync:
         self._pictures, self._track = pictures, track
         self._fold: _Fold | None = None
 
-    def send_trials(self, log: StudyLog) -> None:
+    def send_trials(self, log: StudySoFar) -> None:
         """Sends the trials that closed since the last call; `log` must be the same study, grown.
 
         Raises:
@@ -75,7 +76,7 @@ class Sync:
                 if closed.outcome == "completed" and self._pictures == "completed":
                     self._add_picture(fold, opened)
 
-    def send_study(self, log: StudyLog, *, ended: bool) -> None:
+    def send_study(self, log: StudySoFar, *, ended: bool) -> None:
         """Sends totals, table and chart of what `send_trials` has folded.
 
         Args:
@@ -101,7 +102,7 @@ class Sync:
         else:
             fold.store.reopen(fold.run)
 
-    def run_id(self, log: StudyLog, number: int) -> str:
+    def run_id(self, log: StudySoFar, number: int) -> str:
         """Returns the run of a trial, sending what is missing first.
 
         Raises:
@@ -114,12 +115,12 @@ class Sync:
             raise TrackingProblem(self._uri, f"{len(log.closed)} trials are closed", remedy)
         return run.run_id
 
-    def pull_reviews(self, log: StudyLog) -> dict[int, str]:
+    def pull_reviews(self, log: StudySoFar) -> dict[int, str]:
         """Returns trial number -> the `review` tag that people gave its run in MLflow."""
         runs = self._begun(log).runs
         return {number: run.tags[TAG_REVIEW] for number, run in sorted(runs.items()) if run.tags.get(TAG_REVIEW)}
 
-    def set_reviews(self, log: StudyLog, reviews: dict[int, str]) -> tuple[int, ...]:
+    def set_reviews(self, log: StudySoFar, reviews: dict[int, str]) -> tuple[int, ...]:
         """Sets `review` tags; returns the trials that have no run and so took none."""
         fold = self._begun(log)
         for number, text in reviews.items():
@@ -127,7 +128,7 @@ class Sync:
                 fold.store.tag(fold.runs[number], TAG_REVIEW, cut(text, limit=MAX_TAG))
         return tuple(number for number in reviews if number not in fold.runs)
 
-    def _begun(self, log: StudyLog) -> "_Fold":
+    def _begun(self, log: StudySoFar) -> "_Fold":
         if self._fold is None:
             identity = StudyIdentity(
                 name=log.name,
@@ -184,7 +185,7 @@ class _Fold:
         return runs
 
 
-def sync_study(sync: Sync, log: StudyLog) -> SyncStatus:
+def sync_study(sync: Sync, log: StudySoFar) -> SyncStatus:
     """Brings MLflow level with the log and its reviews, once; a problem is in the status, never raised."""
     try:
         sync.send_trials(log)

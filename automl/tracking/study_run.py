@@ -11,9 +11,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from automl.canonical import dumps
-from automl.contracts.history import Opened, StudyLog
+from automl.contracts.history import Opened
 from automl.contracts.trial import Closed, Values
 from automl.tracking.run_record import MAX_TAG, Point, RunRecord, cut, legal_name, legal_names
+from automl.tracking.study_so_far import StudySoFar
 from automl.tracking.tally import Tally
 from automl.tracking.trial_run import TAG_STUDY, StudyIdentity, duplicate_of, plain_reason, score_names
 
@@ -23,12 +24,12 @@ COLUMNS = ("trial", "outcome", "rejected_by", "reason", "duplicate_of", "values"
 TEXT_COLUMNS = ("description", "genotype", "fingerprint")
 
 
-def baseline_values(log: StudyLog) -> Values:
+def baseline_values(log: StudySoFar) -> Values:
     """Returns the baseline's values from the history's note, () before it was trained."""
     return tuple(log.notes.get("baseline", {}).get("values", ()))
 
 
-def study_run(log: StudyLog, *, study: StudyIdentity, tally: Tally) -> RunRecord:
+def study_run(log: StudySoFar, *, study: StudyIdentity, tally: Tally) -> RunRecord:
     """Returns the study's run as of its closed trials; the table is added by the caller."""
     started = log.opened[0].opened_at_ms if log.opened else 0
     ended = max([started, *(closed.closed_at_ms for closed in log.closed[-1:])])

@@ -29,7 +29,7 @@ ROOMS = {
     "safetensors": ("automl/export/", "automl/training/"),
     "scipy": ("automl/numerics/",),
     "sklearn": ("automl/training/tasks/",),
-    "sqlalchemy": ("automl/storage/",),
+    "sqlalchemy": ("automl/storage/", "automl/tracking/mlflow_sqlite.py"),
     "typer": ("automl/cli/",),
 }
 EVERYWHERE = {"numpy", "torch"}

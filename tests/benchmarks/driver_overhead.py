@@ -14,7 +14,7 @@ import statistics
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -237,8 +237,10 @@ def print_windows(marks: Sequence[tuple[Mapping[str, float], Mapping[str, float]
     mine = [tuple(row["history"][i] + row["flow"][i] for i in (0, 1)) for row in rows]
     worst = max(mine, key=lambda pair: pair[1])
     flat = tuple(mine[-1][i] / mine[0][i] for i in (0, 1))
-    print(f"  history + screens + scheduling {worst[0]:.2f} | {worst[1]:.2f} ms in the worst window (at most {DRIVER_MS:g});"
-          f"  last / first {flat[0]:.2f} | {flat[1]:.2f} (at most {FLAT:g})")
+    print(
+        f"  history + screens + scheduling {worst[0]:.2f} | {worst[1]:.2f} ms in the worst window (at most "
+        f"{DRIVER_MS:g});  last / first {flat[0]:.2f} | {flat[1]:.2f} (at most {FLAT:g})"
+    )
 
 
 def cost(marks: Sequence[Any], clock: int, start: int, width: int, kind: str) -> float:
@@ -314,8 +316,10 @@ def plain_loop(trials: int, folder: Path) -> None:
         study.optimize(objective, n_trials=1)
         marks.append((time.perf_counter() - began[0], time.process_time() - began[1]))
     wall, cpu = (1e3 * statistics.median(column) for column in zip(*marks, strict=True))
-    print(f"\nplain loop, Optuna TPE and MLflow calls per step: {wall:.1f} | {cpu:.1f} ms per trial (88 on the reference "
-          f"machine), median of {trials}")
+    print(
+        f"\nplain loop, Optuna TPE and MLflow calls per step: {wall:.1f} | {cpu:.1f} ms per trial "
+        f"(88 on the reference machine), median of {trials}"
+    )
 
 
 def toy_rows(plan: Plan, genotype: Genotype, task: ToyTask) -> Iterator[tuple[int, dict[str, float]]]:

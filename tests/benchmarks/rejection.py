@@ -10,7 +10,8 @@ where its first occurrence passed. Then rejected graphs are trained anyway, to s
 The rule of the audit: rejected graphs are drawn at random, repeats included, separately from those of the engine's
 filters and those of the space's screen; each group gives a binomial rate with its Clopper-Pearson bound. The two bounds
 hold at 97.5 % each, hence their sum at 95 %. What is at chance by construction (the output has no axis over examples)
-is only spot-checked, and what was trained for all 100 steps needs no audit.
+is only spot-checked, and what was trained for all 100 steps needs no audit. The thresholds were chosen on the stream of
+seed 0; other seeds are held out.
 """
 
 import argparse
@@ -235,7 +236,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--graphs", type=int, default=7500, help="raw random graphs")
     parser.add_argument("--audit", type=int, default=300, help="distinct rejected functions to train anyway")
-    parser.add_argument("--seed", type=int, default=0, help="of graphs, training and audit")
+    parser.add_argument("--seed", type=int, default=1, help="of graphs, training and audit")
     options = parser.parse_args()
     torch.set_num_threads(1)
     rng = child(options.seed, "rejection")

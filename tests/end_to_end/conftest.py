@@ -59,6 +59,11 @@ def shell(tmp_path: Path) -> Shell:
 
 
 @pytest.fixture(scope="session")
+def make_shell() -> type[Shell]:
+    return Shell
+
+
+@pytest.fixture(scope="session")
 def short() -> tuple[str, ...]:
     return SHORT
 

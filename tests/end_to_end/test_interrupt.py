@@ -13,11 +13,9 @@ SEARCH = ("search", "norm-act", "--study", "s", "--trials", "10", "--depth", "2"
 
 
 @pytest.fixture(scope="module")
-def uninterrupted(tmp_path_factory: pytest.TempPathFactory, short: tuple[str, ...]) -> str:
+def uninterrupted(tmp_path_factory: pytest.TempPathFactory, make_shell: Any, short: tuple[str, ...]) -> str:
     """Returns the digest of the study when nobody disturbs it."""
-    from conftest import Shell
-
-    shell = Shell(tmp_path_factory.mktemp("whole"))
+    shell = make_shell(tmp_path_factory.mktemp("whole"))
     shell.run(*SEARCH, *short, "--workers", "2")
     return study_digest(read_study(shell.storage, "s"))
 

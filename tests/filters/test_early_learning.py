@@ -36,8 +36,8 @@ def judged(curve: Curve, *, monitor: EarlyLearning = MONITOR, before: Curve | No
     return monitor.judge(TRIAL, record, leg=LEG, curve=whole, reference=())
 
 
-def verdict_at_40(accuracy: float | None, loss: float | None) -> Verdict:
-    verdict = judged(curve_of((40, accuracy, loss)))
+def verdict_at_50(accuracy: float | None, loss: float | None) -> Verdict:
+    verdict = judged(curve_of((50, accuracy, loss)))
     assert verdict is not None
     return verdict
 
@@ -58,31 +58,31 @@ def verdict_at_40(accuracy: float | None, loss: float | None) -> Verdict:
 def test_better_than_a_constant_answer_in_accuracy_or_in_loss_is_enough(
     accuracy: float | None, loss: float | None, keep: bool
 ) -> None:
-    assert verdict_at_40(accuracy, loss).keep is keep
+    assert verdict_at_50(accuracy, loss).keep is keep
 
 
 def test_a_drop_says_what_was_measured_and_what_a_constant_answer_reaches() -> None:
-    verdict = verdict_at_40(0.1, 2.5)
-    assert (verdict.filter, verdict.reason) == ("early-learning", "nothing learnt in 40 steps")
+    verdict = verdict_at_50(0.1, 2.5)
+    assert (verdict.filter, verdict.reason) == ("early-learning", "nothing learnt in 50 steps")
     assert verdict.measured == {"accuracy": 0.1, "loss": 2.5}
     assert verdict.threshold == pytest.approx({"accuracy": 0.13, "loss": 2.302585})
-    assert verdict_at_40(0.5, 2.5).reason == ""
+    assert verdict_at_50(0.5, 2.5).reason == ""
 
 
 def test_one_good_point_on_the_way_outweighs_a_blow_up_at_the_end() -> None:
-    kept = judged(curve_of((25, 0.1, 2.29), (40, 0.1, None)))
+    kept = judged(curve_of((25, 0.1, 2.29), (50, 0.1, None)))
     assert kept is not None and kept.keep
     assert kept.measured == {"accuracy": 0.1, "loss": 2.29}
 
 
 def test_points_of_earlier_rungs_count() -> None:
-    kept = judged(curve_of((40, 0.1, 9.0)), before=curve_of((10, 0.2, 2.3)))
+    kept = judged(curve_of((50, 0.1, 9.0)), before=curve_of((10, 0.2, 2.3)))
     assert kept is not None and kept.keep
 
 
 def test_it_has_no_word_before_its_step_and_only_one_after_it() -> None:
     assert judged(curve_of((10, 0.1, 9.0))) is None
-    assert judged(curve_of((75, 0.1, 9.0), (100, 0.1, 9.0)), before=curve_of((25, 0.1, 9.0), (40, 0.3, 2.0))) is None
+    assert judged(curve_of((75, 0.1, 9.0), (100, 0.1, 9.0)), before=curve_of((25, 0.1, 9.0), (50, 0.3, 2.0))) is None
 
 
 def test_a_ladder_without_a_rung_at_its_step_is_judged_at_the_next_one() -> None:
@@ -91,15 +91,15 @@ def test_a_ladder_without_a_rung_at_its_step_is_judged_at_the_next_one() -> None
 
 
 def test_without_a_loss_the_objective_alone_is_judged() -> None:
-    assert judged(Curve(steps=(40,), metrics={"accuracy": (0.14,)})) is not None
-    low = judged(Curve(steps=(40,), metrics={"accuracy": (0.13,)}))
+    assert judged(Curve(steps=(50,), metrics={"accuracy": (0.14,)})) is not None
+    low = judged(Curve(steps=(50,), metrics={"accuracy": (0.13,)}))
     assert low is not None and not low.keep and low.measured == {"accuracy": 0.13}
 
 
 def test_a_metric_to_minimise_must_fall_below_chance() -> None:
     error = Objective(name="error", direction="minimize", metric="loss", chance=2.0)
     monitor = EarlyLearning(objectives=(error,))
-    low, high = (judged(curve_of((40, 0.1, loss)), monitor=monitor) for loss in (1.99, 2.0))
+    low, high = (judged(curve_of((50, 0.1, loss)), monitor=monitor) for loss in (1.99, 2.0))
     assert low is not None and low.keep
     assert high is not None and not high.keep and high.threshold == {"loss": 2.0}
 
@@ -109,17 +109,17 @@ def test_each_architecture_is_judged_by_its_own_objective() -> None:
         Objective(name=variant, direction="maximize", metric="accuracy", variant=variant, chance=chance)
         for variant, chance in (("mobilenet", 0.1), ("resnet", 0.5))
     )
-    verdict = judged(curve_of((40, 0.6, 9.0)), monitor=EarlyLearning(objectives=objectives))
+    verdict = judged(curve_of((50, 0.6, 9.0)), monitor=EarlyLearning(objectives=objectives))
     assert verdict is not None and not verdict.keep
 
 
 def test_it_is_silent_where_chance_is_unknown() -> None:
     unknown = Objective(name="accuracy", direction="maximize", metric="accuracy")
-    assert judged(curve_of((40, 0.0, 9.0)), monitor=EarlyLearning(objectives=(unknown,))) is None
+    assert judged(curve_of((50, 0.0, 9.0)), monitor=EarlyLearning(objectives=(unknown,))) is None
 
 
 def test_it_asks_for_no_measurement() -> None:
-    assert MONITOR.wants(LEG, (0, 40)) == ()
+    assert MONITOR.wants(LEG, (0, 50)) == ()
 
 
 numbers = st.one_of(st.none(), st.floats(0.0, 1.0))
@@ -129,7 +129,7 @@ numbers = st.one_of(st.none(), st.floats(0.0, 1.0))
 def test_another_measured_point_never_turns_keep_into_drop(
     values: list[tuple[float | None, float | None]], data: st.DataObject
 ) -> None:
-    points = [(step, *pair) for step, pair in enumerate(values, 40)]
+    points = [(step, *pair) for step, pair in enumerate(values, 50)]
     fewer = points[: data.draw(st.integers(1, len(points)))]
     short, long = judged(curve_of(*fewer)), judged(curve_of(*points))
     assert short is not None and long is not None

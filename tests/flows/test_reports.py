@@ -90,7 +90,7 @@ def test_false_rejections_are_those_at_least_as_good_as_the_median_completed_tri
 
 def test_an_unknown_trial_is_named_with_those_that_exist() -> None:
     with pytest.raises(UnknownName, match="trial '7'"):
-        row(log({}), 7, objectives=[UP], describe=str)
+        row(log({}), 7, objectives=[UP])
 
 
 def test_the_digest_sees_results_and_no_times() -> None:

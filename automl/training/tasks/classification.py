@@ -52,8 +52,8 @@ class ClassificationTask(ABC):
         learning_rate: peak of the baseline's SGD, > 0; rule of thumb 0.1.
         weight_decay: on convolution and linear weights, >= 0; rule of thumb 5e-4.
         width: channels of the first stage of the built-in networks, >= 1; rule of thumb 16.
-        rung_ends: steps at which a run is judged, increasing, each < steps; () derives an early look at two fifths of
-            the way to the quality check (see `automl.filters.early_learning`), and the check itself at step 100.
+        rung_ends: steps at which a run is judged, increasing, each < steps; () derives an early look half
+            way to the quality check (see `automl.filters.early_learning`), and the check itself at step 100.
         split_seed: of the cut into train, validation, gate and test.
     """
 
@@ -115,10 +115,10 @@ class ClassificationTask(ABC):
         return tuple(Leg(variant=variant) for variant in self.variants)
 
     def rungs(self, leg: Leg) -> tuple[tuple[int, int], ...]:
-        """Returns slices: a first look, the quality check, the rest; (0, 40), (40, 100), (100, 300) of 300."""
+        """Returns slices: a first look, the quality check, the rest; (0, 50), (50, 100), (100, 300) of 300."""
         steps = int(leg.overrides.get("steps", self.steps))
         quality = min(QUALITY_STEPS, steps)
-        chosen = self.rung_ends or (max(1, quality * 2 // 5), quality)
+        chosen = self.rung_ends or (max(1, quality // 2), quality)
         ends = sorted({0, steps, *(end for end in chosen if end < steps)})
         return tuple(pairwise(ends))
 
