@@ -70,14 +70,18 @@ def test_status_says_what_became_of_the_trials_and_where_the_steps_went() -> Non
         "rejected_by": {"validity": 30, "quality": 10},
         "steps_trained": 9000,
         "idle_share": 0.3,
+        "trained": 40,
+        "depth": 8,
     }
     assert status_text(found).splitlines() == [
         "64 trials: 20 completed, 40 rejected, 4 duplicate",
+        "trained        40",
         "rejected by    validity 30, quality 10",
         "steps trained  9000",
         "idle share     0.3",
         "Workers were idle 30% of the time: a new study would gain from a larger --depth.",
     ]
+    assert "larger --depth" not in status_text({**found, "trained": 9}), "a short study idles while workers start"
 
 
 def test_a_trial_shows_its_fields_its_verdicts_and_its_curves() -> None:
