@@ -126,7 +126,7 @@ def read_genotypes(path: Path) -> list[Mapping[str, Any]]:
     except NotCanonical as error:
         raise UsageError(f"--warm-start {path}: {error}") from error
     rows = content if isinstance(content, list) else [content]
-    if not all(isinstance(row, Mapping) for row in rows):
+    if not rows or not all(isinstance(row, Mapping) for row in rows):
         raise UsageError(f"--warm-start {path} holds no genotypes. Give genotype.json of an export, or a list of them.")
     return [row["genotype"] if isinstance(row.get("genotype"), Mapping) else row for row in rows]
 
