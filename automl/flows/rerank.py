@@ -17,6 +17,7 @@ from automl.contracts.rung import Executor, RungResult
 from automl.contracts.space import Genotype
 from automl.contracts.trial import Curve, Objective, Values
 from automl.errors import EngineError, InvalidSetting
+from automl.flows.jobs import Jobs
 from automl.flows.plan import Plan
 from automl.numerics.intervals import difference_interval
 from automl.numerics.ranking import utilities
@@ -85,21 +86,19 @@ def _train(
 ) -> dict[int | None, Retrained | None]:
     """Returns what each reached; None where any of its trainings failed."""
     legs = [_fresh(leg, seed, steps) for seed in range(seeds) for leg in plan.task.legs("rerank")]
-    jobs = {}
+    jobs, runs = Jobs(executor), dict[str, tuple[int | None, Leg]]()
     for place, (number, genotype) in enumerate(everyone.items()):
         for leg in legs:
             job = plan.full_job(genotype, leg, seed=child_seed(plan.seed, "rerank"), splits=SPLITS)
             job = job if steps is None else replace(job, steps=(0, steps))
             key = f"{place}:{leg.key}"
-            jobs[key] = (number, leg)
-            executor.submit(key, job, priority=(place,))
+            runs[key] = (number, leg)
+            jobs.submit(key, job, priority=(place,))
     results: dict[int | None, dict[Leg, RungResult]] = {number: {} for number in everyone}
     failed: set[int | None] = set()
-    waiting = set(jobs)
-    while waiting:
-        for answer in executor.wait(1.0):
-            waiting.discard(answer.key)
-            number, leg = jobs[answer.key]
+    while runs:
+        for _, answer in jobs.wait(1.0):
+            number, leg = runs.pop(answer.key)
             if answer.result is None or answer.result.diverged[0]:
                 failed.add(number)
             else:

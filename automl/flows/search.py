@@ -10,10 +10,11 @@ from typing import Any
 
 from automl.canonical import JSON
 from automl.contracts.history import History, Opened, RungRecord, StudyLog
-from automl.contracts.rung import Answer, Executor, Failure, RungJob, RungResult
+from automl.contracts.rung import Executor, Failure, RungResult
 from automl.contracts.space import Genotype
 from automl.contracts.trial import Closed
 from automl.errors import EngineError
+from automl.flows.jobs import Jobs
 from automl.flows.plan import Budget, Plan
 from automl.flows.references import ReachedCurves, Seen
 from automl.flows.screening import screen
@@ -24,7 +25,6 @@ from automl.seeding import child
 BASELINE = -1
 """Stands in for a trial number where the baseline itself is trained."""
 
-INFRASTRUCTURE_RETRIES = 3
 
 
 @dataclass(slots=True, kw_only=True)
@@ -65,7 +65,7 @@ class Search:
         stop: Callable[[], bool] = lambda: False,
         now_ms: Callable[[], int],
     ) -> None:
-        self._plan, self._budget, self._history, self._executor = plan, budget, history, executor
+        self._plan, self._budget, self._history = plan, budget, history
         self._watch, self._noted, self._release = watch, noted, release
         self._stop, self._now_ms = stop, now_ms
         self._window = Window(plan.depth)
@@ -73,8 +73,7 @@ class Search:
         self._opened: list[Opened] = []
         self._closed: list[Closed] = []
         self._live: dict[int, _Live] = {}
-        self._jobs: dict[str, tuple[RungJob, tuple[int, ...]]] = {}
-        self._retries: dict[str, int] = {}
+        self._jobs = Jobs(executor)
         self._probed: dict[str, RungResult | Failure] = {}
         self._state: Any = None
         self._told, self._trained = 0, 0
@@ -162,7 +161,7 @@ class Search:
     def _probe(self, genotype: Genotype | None, variant: str, requests: tuple[str, ...]) -> RungResult | Failure:
         """Runs one probe job, handling whatever else ends meanwhile."""
         key = f"probe:{variant}"
-        self._submit(key, self._plan.probe_job(genotype, variant, requests), (BASELINE,))
+        self._jobs.submit(key, self._plan.probe_job(genotype, variant, requests), priority=(BASELINE,))
         while key not in self._probed:
             self._pump(1.0)
         return self._probed.pop(key)
@@ -217,20 +216,11 @@ class Search:
     def _submit_rung(self, number: int, rung: NextRung) -> None:
         genotype = None if number == BASELINE else self._live[number].opened.genotype
         key = f"{number}:{rung.index}:{rung.leg.key}"
-        self._submit(key, self._plan.train_job(genotype, rung), (number,))
-
-    def _submit(self, key: str, job: RungJob, priority: tuple[int, ...]) -> None:
-        self._jobs[key] = (job, priority)
-        self._executor.submit(key, job, priority=priority)
+        self._jobs.submit(key, self._plan.train_job(genotype, rung), priority=(number,))
 
     def _pump(self, timeout_seconds: float) -> None:
         """Takes what has ended: stores it before anything that follows from it is submitted."""
-        for answer in self._executor.wait(timeout_seconds):
-            if answer.failure is not None and answer.failure.reason == "infrastructure":
-                self._retry(answer)
-                continue
-            job, _ = self._jobs.pop(answer.key)
-            self._retries.pop(answer.key, None)
+        for job, answer in self._jobs.wait(timeout_seconds):
             if job.kind == "probe":
                 ended = answer.result if answer.result is not None else answer.failure
                 assert ended is not None
@@ -249,17 +239,6 @@ class Search:
                 self._history.record(int(number), record)
             live.records[leg, int(index)] = record
             self._advance(int(number))
-
-    def _retry(self, answer: Answer) -> None:
-        tries = self._retries[answer.key] = self._retries.get(answer.key, 0) + 1
-        assert answer.failure is not None
-        if tries > INFRASTRUCTURE_RETRIES:
-            raise EngineError(
-                f"Job {answer.key} failed {tries} times for reasons outside the candidate: "
-                f"{dict(answer.failure.evidence)}. Repair the machine, then `automl resume`."
-            )
-        job, priority = self._jobs[answer.key]
-        self._executor.submit(answer.key, job, priority=priority)
 
     def _finish_baseline(self, live: _Live) -> None:
         end = live.run.end
