@@ -72,7 +72,7 @@ def test_redraws_are_counted_by_reason():
     draws = [SPACE.sample(rng(seed)) for seed in range(60)]
     thrown = sum(sum(draw.redrawn.values()) for draw in draws)
     ignored = sum(draw.redrawn.get("ignores its input", 0) for draw in draws)
-    assert 0.85 < thrown / (thrown + len(draws)) < 0.95
+    assert 0.75 < thrown / (thrown + len(draws)) < 0.9
     assert ignored > thrown / 2
 
 
@@ -236,8 +236,8 @@ def test_a_seeded_walk_is_pinned():
         walk.append(SPACE.describe(genotype))
     assert walk == [
         "max(v1*(x + std_bwh(x))/std_bwh(x) + v0, 0)",
-        "max(v1*x/std_bwh(x) + v0, 0)",
-        "max(v1*x/std_wh(0) + v0, 0)",
-        "abs(v1*x/std_wh(0))",
+        "rms_whcg(x + std_bwh(x))",
+        "rms_whcg(x)",
         "sigmoid(x)",
+        "sigmoid(x + std_wh(0))",
     ]
