@@ -111,7 +111,7 @@ class Probe:
         x.flat[:: max(2, x.size // 8)] *= 3.0
         v0, v1 = rng.standard_normal(channels), rng.standard_normal(channels)
         if not init:  # beyond any moment of x, so that max(v0, rms(x)) is not taken for rms(x)
-            v0.flat[:2] = v1.flat[2:4] = 6.0, -6.0
+            v0.flat[:2], v1.flat[2:4] = (6.3, -5.7), (5.9, -6.1)
         self.shape = shape
         self.given = (x, np.zeros((1, 1, 1, 1)), 0.1 * v0 if init else v0, 1.0 + 0.1 * v1 if init else v1)
         self.weights = rng.standard_normal((2, *shape))

@@ -16,7 +16,7 @@ seed 0; other seeds are held out.
 
 import argparse
 import tempfile
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -201,11 +201,14 @@ def report_audit(ours: Protocol, functions: Sequence[Function], *, passes: int, 
     print(f"\n{'audit of rejections':<28}{'graphs':>8}{'trained':>9}{'drawn':>7}{'false':>7}   share  95 % interval")
     for group, most in (("engine", (size + 1) // 2), ("space", size), (PROVEN, SPOT_CHECKS)):
         rejected = [f for f in functions if f.group == group]
-        trained, drawn, false = audit(ours, rejected, most - (audited if group == "space" else 0), seed)
+        trained, drawn, wrong = audit(ours, rejected, most - (audited if group == "space" else 0), seed)
+        false = wrong.total()
         count, (low, high) = sum(f.graphs for f in rejected), rate_interval(false, drawn)
         share = false / drawn if drawn else 0.0
         row = f"{group:<28}{count:>8}{trained:>9}{drawn:>7}{false:>7}{share:>8.2%}"
         print(f"{row}  [{low:.2%}, {high:.2%}]")
+        for fate, times in sorted(wrong.items()):
+            print(f"    {times} false by {fate}")
         if group != PROVEN:
             audited, lost, bound = audited + trained, lost + count * share, bound + count * high
     print(f"\npassers lost            {lost / (passes + lost):.2%}, at most {bound / (passes + bound):.2%} at 95 %")
@@ -213,22 +216,24 @@ def report_audit(ours: Protocol, functions: Sequence[Function], *, passes: int, 
         print(f"only {audited} distinct functions were there to audit; take more --graphs for {size}")
 
 
-def audit(ours: Protocol, rejected: Sequence[Function], most: int, seed: int) -> tuple[int, int, int]:
+def audit(ours: Protocol, rejected: Sequence[Function], most: int, seed: int) -> tuple[int, int, Counter[str]]:
     """Draws rejected graphs without replacement until `most` distinct functions are trained.
 
     Returns:
-        Functions trained, graphs drawn, and how many of those would have passed.
+        Functions trained, graphs drawn, and by fate how many of those would have passed.
     """
     graphs = np.repeat(np.arange(len(rejected)), [f.graphs for f in rejected])
     verdicts: dict[int, bool] = {}
-    drawn = false = 0
+    drawn, wrong = 0, Counter[str]()
     for index in child(seed, "audit").permutation(graphs).tolist():
         if index not in verdicts:
             if len(verdicts) == most:
                 break
             verdicts[index] = ours.would_pass(rejected[index])
-        drawn, false = drawn + 1, false + verdicts[index]
-    return len(verdicts), drawn, false
+        drawn += 1
+        if verdicts[index]:
+            wrong[rejected[index].fate] += 1
+    return len(verdicts), drawn, wrong
 
 
 def main() -> None:

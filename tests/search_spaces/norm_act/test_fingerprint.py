@@ -20,7 +20,7 @@ from search_spaces.norm_act.zoo import DESIGNS
 
 
 def test_the_probe_computes_what_the_reference_computes(random_graph):
-    probe = Probe((4, 4, 3, 3), spread=1.5, init=False)
+    probe = Probe((4, 4, 3, 3), spread=1.5, init=True)
     x, _, v0, v1 = (torch.from_numpy(given) for given in probe.given)
     ones, zeros = torch.ones(4, dtype=torch.float64), torch.zeros(4, dtype=torch.float64)
     parameters = Parameters(v0=v0.flatten(), v1=v1.flatten(), gamma=ones, beta=zeros)
