@@ -1,5 +1,6 @@
 """Locators: every form finds the same thing, and every mistake ends in one sentence."""
 
+import importlib.util
 import subprocess
 import sys
 import textwrap
@@ -245,3 +246,21 @@ def test_a_task_s_properties_are_not_asked_when_verbs_are_checked(tmp_path: Path
     text = f"class Loud:\n{verbs}\n    @property\n    def objectives(self):\n        raise RuntimeError('asked')\n"
     path.write_text(textwrap.dedent(text))
     assert type(resolve("task", f"{path}:Loud")).__name__ == "Loud"
+
+
+def test_an_object_of_a_module_that_only_this_process_knows_reaches_another_one(file: Path) -> None:
+    spec = importlib.util.spec_from_file_location("known_to_us_alone", file)
+    assert spec is not None and spec.loader is not None
+    module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+        packed = pack(module.Slope(limit=0.125))
+    finally:
+        del sys.modules[spec.name]
+    code = f"from automl.plugins import unpack; s = unpack({packed!r}); print(s.limit, s.decode({{'slope': 0}}))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "0.125 {'slope': 0.0}\n"
+
+
+def test_an_object_of_an_importable_module_is_sent_by_name() -> None:
+    assert len(pack(ToySpace())) < 200

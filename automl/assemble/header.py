@@ -78,6 +78,15 @@ class Request:
     settings: Mapping[str, Any] = field(default_factory=dict)
     warm_start: Sequence[Genotype] = ()
 
+    def __post_init__(self) -> None:
+        for name in ("seed", "depth"):
+            if type(getattr(self, name)) is not int:
+                raise InvalidSetting(name, getattr(self, name), "an int")
+        if not isinstance(self.settings, Mapping):
+            raise InvalidSetting("settings", self.settings, "a mapping of dotted names to values")
+        if isinstance(self.warm_start, str | Mapping):
+            raise InvalidSetting("warm_start", self.warm_start, "a list of genotypes")
+
 
 def header_of(request: Request) -> tuple[dict[str, JSON], Objects]:
     """Returns the study header of a request, every setting resolved, and the objects given by value.
@@ -184,6 +193,8 @@ def _locate(
         if settings:
             names = ", ".join(f"{section}.{name}" for name in settings)
             raise UsageError(f"{names}: this {kind} is given as an object, so set its fields when you make it.")
+        if inspect.isclass(given):
+            raise UsageError(f"{given.__name__} is a class; give an object of it, {given.__name__}(), or its locator.")
         locator = object_locator(given)
         objects[locator] = given
         return locator

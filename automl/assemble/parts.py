@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
-from urllib.parse import quote
 
 from automl.assemble.header import Limits
 from automl.assemble.plan import space_of, task_of
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
     from automl.training.snapshots import SnapshotStore
 
 def executor_of(header: Mapping[str, Any], objects: Objects, *, workers: int, directory: Path) -> Executor:
-    """Returns worker processes for a study.
+    """Returns worker processes for a study, started: they import their libraries while the driver imports its own.
 
     Args:
         header: of the study.
@@ -37,7 +36,7 @@ def executor_of(header: Mapping[str, Any], objects: Objects, *, workers: int, di
     from automl.execution.processes import Processes
 
     limits = Limits(**header["limits"])
-    return Processes(
+    processes = Processes(
         factory="automl.assemble:job_function",
         arguments=_worker_arguments(objects, directory),
         log_directory=directory / "logs",
@@ -47,6 +46,8 @@ def executor_of(header: Mapping[str, Any], objects: Objects, *, workers: int, di
         memory_bytes=int(limits.memory_gib * 2**30),
         devices=_visible_devices() if header["device"] == "cuda" else (),
     )
+    processes.start()
+    return processes
 
 
 def job_function(arguments: Mapping[str, Any]) -> Callable[[Mapping[str, Any]], Mapping[str, JSON]]:
@@ -110,8 +111,12 @@ def study_headers(url: str) -> Mapping[str, Mapping[str, Any]]:
 
 def work_directory(url: str, study: str) -> Path:
     """Returns where a study's snapshots and worker logs lie: beside an SQLite file, else under `.automl`."""
-    place = url.partition("///")[2] if url.startswith("sqlite") else ""
-    return (Path(place).parent if place else Path(".automl")) / "work" / quote(study, safe="")
+    from automl.storage.file_names import file_name
+    from automl.storage.study_database import parse_url
+
+    place = parse_url(url)
+    beside = Path(place.database or "").parent if place.get_backend_name() == "sqlite" else Path(".automl")
+    return beside / "work" / file_name(study)
 
 
 def sync_of(

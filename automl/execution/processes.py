@@ -19,7 +19,7 @@ from typing import Any
 from automl.canonical import JSON
 from automl.contracts.rung import Answer, Failure, RungJob, RungResult
 from automl.errors import EngineError, InvalidSetting, NotCanonical
-from automl.execution.process_table import oom_kills, read_table, resident_bytes
+from automl.execution.process_table import TableWatch, oom_kills, resident_bytes
 from automl.execution.supervised_worker import QueuedJob, SupervisedWorker, launch
 from automl.execution.wire import frame
 from automl.execution.worker_start import MESSAGE_OVERHEAD_BYTES, WorkerStart, setup_message, worker_environment
@@ -41,7 +41,7 @@ class Processes:
         workers: number of processes, >= 1; rule of thumb: cores / threads, or one to four per GPU.
         threads: of the numeric libraries in each worker, >= 1.
         limit_seconds: wall time of one job, > 0; None = no limit. Rule of thumb: ten times a usual rung.
-        memory_bytes: memory in RAM of one worker with all it has started, >= 1; None = no limit.
+        memory_bytes: RAM of one worker with all it has started, >= 1; None = no limit.
         max_result_bytes: size of one result as JSON, >= 1.
         devices: worker N sees devices[N % len] as CUDA_VISIBLE_DEVICES; () = a CPU worker, whose private memory is
             bounded by RLIMIT_DATA as well (CUDA maps far more than it uses).
@@ -67,8 +67,10 @@ class Processes:
     _started: float | None = field(init=False, repr=False, default=None)
     _next_tick: float = field(init=False, repr=False, default=0.0)
     _oom_kills: int = field(init=False, repr=False, default=0)
+    _table_watch: TableWatch = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
+        self._table_watch = TableWatch(clock=self.clock)
         module, _, name = self.factory.partition(":")
         if not module or not name:
             raise InvalidSetting("executor.factory", self.factory, "'package.module:function'")
@@ -90,7 +92,7 @@ class Processes:
         entry = QueuedJob(priority=priority, sequence=self._submitted, key=key, order=order)
         heapq.heappush(self._queue, entry)
         self._submitted += 1
-        self._start()
+        self.start()
         self._feed()
 
     def wait(self, timeout_seconds: float) -> Sequence[Answer]:
@@ -126,7 +128,8 @@ class Processes:
     def _outstanding(self) -> bool:
         return bool(self._queue or self._answers or any(worker.job is not None for worker in self._workers))
 
-    def _start(self) -> None:
+    def start(self) -> None:
+        """Starts the workers without waiting for them, as the first `submit` would; raises what that raises."""
         if self._workers:
             return
         directory = Path(self.log_directory)
@@ -134,12 +137,11 @@ class Processes:
             directory.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise EngineError(f"Cannot create the directory for worker logs: {error}.") from error
-        now = self.clock()
-        self._started, self._oom_kills = now, oom_kills()
+        self._started, self._oom_kills = self.clock(), oom_kills()
         for slot in range(self.workers):
             path = directory.absolute() / f"worker-{slot}.log"
             path.unlink(missing_ok=True)
-            self._workers.append(launch(self._worker_start(slot, path), now=now))
+            self._workers.append(launch(self._worker_start(slot, path), now=self._started))
 
     def _worker_start(self, slot: int, log_path: Path) -> WorkerStart:
         device = self.devices[slot % len(self.devices)] if self.devices else None
@@ -234,7 +236,8 @@ class Processes:
             self._inspect_processes()
 
     def _inspect_processes(self) -> None:
-        table = read_table() if self.memory_bytes is not None else {}
+        leaders = (worker.process.pid for worker in self._workers)
+        table = self._table_watch.read(leaders) if self.memory_bytes is not None else {}
         for worker in tuple(self._workers):
             resident = resident_bytes(table, worker.process.pid) if worker.job is not None else 0
             if self.memory_bytes is not None and resident > self.memory_bytes:

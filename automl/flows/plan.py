@@ -130,7 +130,7 @@ class Budget:
     trained: int | None = None
 
     def __post_init__(self) -> None:
-        if self.trials < 1:
+        if type(self.trials) is not int or self.trials < 1:
             raise InvalidSetting("trials", self.trials, "an int >= 1")
-        if self.trained is not None and self.trained < 1:
+        if self.trained is not None and (type(self.trained) is not int or self.trained < 1):
             raise InvalidSetting("trained", self.trained, "an int >= 1, or absent")

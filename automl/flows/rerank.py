@@ -66,6 +66,8 @@ def rerank(
     """
     if seeds < 2:
         raise InvalidSetting("seeds", seeds, "an int >= 2; below that there is no noise to compare with")
+    if steps is not None and steps < 1:
+        raise InvalidSetting("steps", steps, "an int >= 1, or absent")
     everyone: dict[int | None, Genotype | None] = {None: None}
     everyone |= dict(finalists.items())
     trained = _train(plan, everyone, seeds=seeds, steps=steps, executor=executor)

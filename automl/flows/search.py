@@ -90,8 +90,8 @@ class Search:
         self._closed = list(log.closed)
         for closed in self._closed:
             self._curves.add(closed.number, log.rungs.get(closed.number, ()))
-        self._start_baseline(log)
         self._state = self._plan.searcher.init()
+        self._start_baseline(log)
         while True:
             while self._may_open(len(recorded)):
                 self._open_next(recorded, log.rungs)

@@ -60,7 +60,7 @@ class Session:
     track: Track = "trained"
 
     def __post_init__(self) -> None:
-        if self.workers < 1:
+        if type(self.workers) is not int or self.workers < 1:
             raise InvalidSetting("workers", self.workers, "an int >= 1")
         if self.timeout_seconds is not None and not self.timeout_seconds > 0:
             raise InvalidSetting("timeout", self.timeout_seconds, "seconds > 0")

@@ -184,24 +184,18 @@ class Study:
         judged = approve or reject is not None
         if (trial is not None) != judged or (approve and reject is not None) or (pull and judged):
             raise UsageError("review takes a TRIAL with --approve or --reject TEXT, or --pull, or nothing to list.")
-        words = dict(self._log.notes.get("reviews", {}))
-        if trial is None and not pull:
-            return words
+        said: dict[str, str] = {}
         if pull:
             pulled = sync_of(self.plan, self.session.tracking_uri).pull_reviews(self._log)
-            words |= {str(number): text for number, text in pulled.items()}
-        else:
-            self._row(int(trial or 0))
-            words[str(trial)] = "approved" if approve else f"rejected: {reject}"
-        history = open_history(self.storage, self.name)
-        try:
-            history.note("reviews", words)
-        finally:
-            history.close()
-        self.refresh()
+            said = {str(number): text for number, text in pulled.items()}
+        elif trial is not None:
+            self._row(trial)
+            said = {str(trial): "approved" if approve else f"rejected: {reject}"}
+        if said:
+            self._store_reviews(said)
         if trial is not None:
-            self._show_review(trial, words[str(trial)])
-        return words
+            self._show_review(trial, said[str(trial)])
+        return dict(self._log.notes.get("reviews", {}))
 
     def export(self, directory: str | Path, *, trial: int | None = None) -> dict[str, Any]:
         """Writes a trial's trained model: model.onnx, candidate.py, genotype.json, parity.json, weights; registers it.
@@ -240,6 +234,15 @@ class Study:
         """Sends to MLflow what it has not got; returns {"sent", "closed", "problem"}."""
         return sync_now(self.plan, self.session.tracking_uri, self._log)
 
+    def _store_reviews(self, said: Mapping[str, str]) -> None:
+        """Adds to the words that are stored by now: another reviewer may have spoken since this study was read."""
+        history = open_history(self.storage, self.name)
+        try:
+            history.note("reviews", {**history.all().notes.get("reviews", {}), **said})
+        finally:
+            history.close()
+        self.refresh()
+
     def _show_review(self, trial: int, words: str) -> None:
         """Sets the tag in MLflow, which may fail: the word is stored already, and `sync` sends it again."""
         if self.session.track == "none":
@@ -262,8 +265,8 @@ class Study:
         numbers = ranking(self._log, self._objectives)[:top]
         if not numbers:
             raise UsageError(
-                f"No trial of study {self.name!r} completed, so there is nothing to rerank. `automl status {self.name}`"
-                " says what rejected them."
+                f"No trial of study {self.name!r} has completed, so there is none to rerank or export. `automl status"
+                f" {self.name}` says what rejected them."
             )
         return numbers
 

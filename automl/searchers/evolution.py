@@ -10,7 +10,7 @@ Source: Real, Aggarwal, Huang, Le, "Regularized Evolution for Image Classifier A
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, TypeAlias
 
@@ -21,8 +21,7 @@ from automl.contracts.history import Opened
 from automl.contracts.space import Draw, Genotype, SearchSpace
 from automl.contracts.trial import Closed, Objective, Values
 from automl.errors import InvalidSetting
-from automl.numerics.ranking import utilities
-from automl.searchers.tournament import winner
+from automl.numerics.ranking import Floats, utilities
 
 REPEATED = "proposed before"
 """Reason under which draws that repeat an earlier trial are counted in the memo."""
@@ -105,6 +104,7 @@ class Evolution:
 
     def init(self) -> Population:
         """Returns a population without members, its seeds not yet proposed."""
+        _tournament()  # imported now, while the workers start, and not when they wait for the driver
         designs = list(self.space.zoo().values())[: max(1, self.initial // 2)] if self.seeds == "zoo" else []
         return Population((), (), tuple((self.space.fingerprint(design), design) for design in designs))
 
@@ -143,7 +143,7 @@ class Evolution:
         drawn = rng.choice(len(members), size=min(self.tournament, len(members)), replace=False)
         contenders = [members[int(index)] for index in drawn]
         scores = utilities([member.values for member in contenders], [goal.direction for goal in self.objectives])
-        return contenders[winner(scores, rng)]
+        return contenders[_tournament()(scores, rng)]
 
     def _propose(
         self, operator: str, parents: tuple[Member, ...], known: Known, rng: np.random.Generator
@@ -167,6 +167,13 @@ class Evolution:
                 return self.space.mutate(only, rng)
             case _:
                 return self.space.crossover(parents[0], parents[1], rng)
+
+
+def _tournament() -> Callable[[Floats, np.random.Generator], int]:
+    """Returns the rule of the tournament; EvoTorch, on which it stands, is imported at the first call (2 s)."""
+    from automl.searchers.tournament import winner
+
+    return winner
 
 
 def _holds(known: Known, fingerprint: str) -> bool:

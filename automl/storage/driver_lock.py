@@ -17,13 +17,13 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
 from typing import IO
-from urllib.parse import quote
 
 import sqlalchemy
 from sqlalchemy.engine import URL, Connection
 from sqlalchemy.pool import NullPool
 
 from automl.errors import StorageError, StudyLocked
+from automl.storage.file_names import file_name
 
 UNKNOWN_OWNER = "another process"
 HOST_CHARACTERS = 24  # PostgreSQL cuts application names at 63 bytes
@@ -48,7 +48,7 @@ def acquire_driver_lock(url: URL, study: str) -> DriverLock:
         StorageError: the lock cannot be taken (no permission, server gone).
     """
     if url.get_backend_name() == "sqlite":
-        return _lock_file(Path(f"{url.database}.{quote(study, safe='')}.lock"), study)
+        return _lock_file(Path(f"{url.database}.{file_name(study)}.lock"), study)
     return _lock_on_server(url, study)
 
 

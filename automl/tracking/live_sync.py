@@ -16,6 +16,7 @@ from automl.contracts.history import Opened, StudyLog
 from automl.contracts.trial import Closed
 from automl.numerics.prefix import Prefix
 from automl.tracking.problems import SyncStatus
+from automl.tracking.sending import SENDING
 from automl.tracking.study_so_far import StudySoFar
 
 PAUSE_SECONDS = 60.0
@@ -74,7 +75,7 @@ class LiveSync:
         self._opened = list(log.opened[: len(log.closed)])
         self._closed = list(log.closed)
         self._wake = threading.Condition()
-        self._closing = threading.Event()
+        self._closing, self._abandoned = threading.Event(), threading.Event()
         self._again, self._done = True, False
         self._sent, self._cpu_seconds = 0, 0.0
         self._problem: str | None = "nothing was sent yet"
@@ -94,11 +95,15 @@ class LiveSync:
             self._notes[name] = value
 
     def close(self, *, wait_seconds: float = 10.0) -> bool:
-        """Sends the rest, waits at most `wait_seconds`, and returns whether MLflow has everything."""
+        """Sends the rest, waits at most `wait_seconds`, and returns whether MLflow has everything.
+
+        A thread that is still held up by then ends with what it is at, and never lists or creates anything again.
+        """
         with self._wake:
             self._closing.set()
             self._wake.notify()
         self._thread.join(wait_seconds)
+        self._abandoned.set()
         return self.status().complete and self._done
 
     def status(self) -> SyncStatus:
@@ -117,11 +122,14 @@ class LiveSync:
             log, ended = self._next()
             began = self._clock()
             try:
-                sink = sink or self._connect()
-                sink.send_trials(log)
-                if ended or self._clock() - study_sent_at >= self._study_every_seconds:
-                    sink.send_study(log, ended=ended)
-                    study_sent_at = self._clock()
+                with SENDING:
+                    if self._abandoned.is_set():
+                        return
+                    sink = sink or self._connect()
+                    sink.send_trials(log)
+                    if ended or self._clock() - study_sent_at >= self._study_every_seconds:
+                        sink.send_study(log, ended=ended)
+                        study_sent_at = self._clock()
                 self._told(len(log.closed), None)
                 rest_seconds = min(REST_SECONDS, self._clock() - began)
             except Exception as error:  # the search goes on whatever tracking does; the text is in `status`

@@ -19,11 +19,13 @@ def set_up_sqlite(file: Path) -> None:
     """Creates the file with a write-ahead log, where there is none yet, and sees to MLflow's connections to it.
 
     Raises:
-        sqlite3.Error: it cannot be created.
+        sqlite3.Error: it cannot be created, is damaged, or is locked; MLflow would try for 100 s to find that out.
     """
-    if not file.exists():
-        with closing(sqlite3.connect(file)) as connection:
+    new = not file.exists()
+    with closing(sqlite3.connect(file)) as connection:
+        if new:
             connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA schema_version")
     _spare_the_disk(file.resolve())
 
 

@@ -21,6 +21,7 @@ from automl.tracking.mlflow_runs import RunStore, StoredRun
 from automl.tracking.pictures import candidate_png, png
 from automl.tracking.problems import SyncStatus, TrackingProblem
 from automl.tracking.run_record import MAX_TAG, Portrayal, cut, study_uuid
+from automl.tracking.sending import SENDING
 from automl.tracking.study_run import TABLE_FILE, baseline_values, study_run, table_row, table_text
 from automl.tracking.study_so_far import StudySoFar
 from automl.tracking.tally import Tally
@@ -188,11 +189,12 @@ class _Fold:
 def sync_study(sync: Sync, log: StudySoFar) -> SyncStatus:
     """Brings MLflow level with the log and its reviews, once; a problem is in the status, never raised."""
     try:
-        sync.send_trials(log)
-        sync.send_study(log, ended=True)
-        shown = sync.pull_reviews(log)  # a tag that a person has set since is newer than the stored word
-        words = {int(number): text for number, text in log.notes.get("reviews", {}).items()}
-        sync.set_reviews(log, {number: text for number, text in words.items() if number not in shown})
+        with SENDING:
+            sync.send_trials(log)
+            sync.send_study(log, ended=True)
+            shown = sync.pull_reviews(log)  # a tag that a person has set since is newer than the stored word
+            words = {int(number): text for number, text in log.notes.get("reviews", {}).items()}
+            sync.set_reviews(log, {number: text for number, text in words.items() if number not in shown})
     except TrackingProblem as problem:
         return SyncStatus(sent=0, closed=len(log.closed), problem=str(problem))
     return SyncStatus(sent=len(log.closed), closed=len(log.closed))

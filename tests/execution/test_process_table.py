@@ -6,7 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from automl.execution.process_table import PAGE_BYTES, Process, family, oom_kills, read_table, resident_bytes
+from automl.execution.process_table import (
+    PAGE_BYTES,
+    Process,
+    TableWatch,
+    family,
+    oom_kills,
+    read_table,
+    resident_bytes,
+)
 
 
 def process(parent: int, session: int, megabytes: int = 1) -> Process:
@@ -51,6 +59,27 @@ def test_command_with_blanks_and_parentheses_does_not_shift_the_fields(tmp_path:
     (tmp_path / "7" / "stat").write_text(f"7 (a) b (c)) {' '.join(fields)}\n")
     (tmp_path / "self").mkdir()
     assert read_table(tmp_path) == {7: Process(parent=3, session=5, resident_bytes=6 * PAGE_BYTES)}
+
+
+def test_families_are_watched_closely_and_everything_once_a_second(tmp_path: Path) -> None:
+    def show(pid: int, *, parent: int, pages: int) -> None:
+        (tmp_path / str(pid)).mkdir(exist_ok=True)
+        fields = ["S", str(parent), str(pid), str(pid), *(["0"] * 17), str(pages), "0"]
+        (tmp_path / str(pid) / "stat").write_text(f"{pid} (any) {' '.join(fields)}\n")
+
+    def pages() -> dict[int, int]:
+        return {pid: found.resident_bytes // PAGE_BYTES for pid, found in watch.read([10]).items()}
+
+    now = [0.0]
+    watch = TableWatch(clock=lambda: now[0], proc=tmp_path)
+    for pid, parent in ((10, 1), (11, 10), (20, 1)):
+        show(pid, parent=parent, pages=1)
+    assert pages() == {10: 1, 11: 1, 20: 1}
+    for pid, parent in ((10, 1), (11, 10), (20, 1), (12, 11)):
+        show(pid, parent=parent, pages=2)
+    assert pages() == {10: 2, 11: 2, 12: 2, 20: 1}  # also the grandchild that is new
+    now[0] = 1.0
+    assert pages() == {10: 2, 11: 2, 12: 2, 20: 2}
 
 
 def test_without_proc_the_table_is_empty(tmp_path: Path) -> None:

@@ -63,7 +63,8 @@ def test_best_is_the_first_of_top_and_the_maximum_of_the_table(study: automl.Stu
 
 def test_show_has_the_whole_trial(study: automl.Study) -> None:
     whole = study.show(study.best["trial"])  # type: ignore[index]
-    assert [verdict["filter"] for verdict in whole["ledger"]][:2] == ["duplicates", "validity"]
+    filters = [verdict["filter"] for verdict in whole["ledger"]]
+    assert filters == ["duplicates", "norm-act-graph", "validity", "cost", "exportability"], "cheap before dear"
     assert whole["curves"]["resnet"]["steps"][-1] == 30
     assert whole["measurements"]["resnet"]["parameters"] > 0
     json.dumps(whole, allow_nan=False)
@@ -129,6 +130,11 @@ def test_another_setting_under_the_same_name_is_refused_by_field(
         ({"depth": 0}, InvalidSetting, "depth=0"),
         ({"audit": 2}, InvalidSetting, "audit=2"),
         ({"trials": 0}, InvalidSetting, "trials=0"),
+        ({"trials": 1.5}, InvalidSetting, "trials=1.5"),
+        ({"seed": "1"}, InvalidSetting, "seed='1'"),
+        ({"depth": 2.5}, InvalidSetting, "depth=2.5"),
+        ({"workers": True}, InvalidSetting, "workers=True"),
+        ({"settings": ["task.steps=3"]}, InvalidSetting, "a mapping of dotted names"),
         ({"trained": 0}, InvalidSetting, "trained=0"),
         ({"workers": 0}, InvalidSetting, "workers=0"),
         ({"timeout": 0}, InvalidSetting, "timeout=0"),
@@ -136,6 +142,7 @@ def test_another_setting_under_the_same_name_is_refused_by_field(
         ({"storage": "mysql://host/db"}, InvalidSetting, "mysql://host/db"),
         ({"study": "two\nlines"}, InvalidSetting, "printable"),
         ({"warm_start": [{"op4": "eval"}]}, InvalidGenotype, "op4 is 'eval'"),
+        ({"warm_start": {"op4": "neg"}}, InvalidSetting, "a list of genotypes"),
         ({"searcher": "gp", "trials": 501}, InvalidSetting, "trials=501"),
     ],
     ids=lambda value: ",".join(map(str, value)) if isinstance(value, dict) else "",
@@ -148,13 +155,51 @@ def test_what_cannot_work_is_refused_before_anything_is_created(
     assert not list(tmp_path.iterdir()), "nothing was created"
 
 
-def test_review_words_are_kept_and_pulled_from_mlflow_when_asked(study: automl.Study, folder: Path) -> None:
-    reader = automl.load_study("demo", **place(folder))
-    best = reader.best["trial"]  # type: ignore[index]
-    for wrong in ({}, {"trial": best}, {"trial": best, "approve": True, "pull": True}, {"approve": True}):
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"top": 0}, "top=0"),
+        ({"seeds": 1}, "seeds=1"),
+        ({"steps": 0}, "steps=0"),
+        ({"task": "digitz"}, "Did you mean 'digits'"),
+    ],
+)
+def test_a_second_look_that_cannot_be_taken_is_refused(
+    study: automl.Study, wrong: dict[str, Any], message: str
+) -> None:
+    before = automl.load_study("demo", storage=study.storage).log.notes
+    with pytest.raises(UsageError, match=message):
+        study.rerank(**{"top": 1, "seeds": 2, **wrong})
+    assert automl.load_study("demo", storage=study.storage).log.notes == before
+
+
+def test_a_study_without_a_completed_trial_can_be_looked_at(tmp_path: Path) -> None:
+    """The names are as strange as names may be."""
+    folder = tmp_path / "we ird {x} %41"
+    strict = {**SHORT, "filter.validity.min_input_dependence": 1e9}
+    study = automl.search("norm-act", **options(folder, study="..", trials=2, settings=strict))
+    assert study.status()["rejected_by"] == {"validity": 2} and study.status()["best"] is None
+    assert study.best is None and study.top() == [] and len(study.trials) == 2
+    for verb in (study.rerank, lambda: study.export(tmp_path / "out")):
+        with pytest.raises(UsageError, match="No trial of study '..' has completed"):
+            verb()
+    with pytest.raises(UsageError, match="settled without training"):
+        study.replay(0)
+    assert {path.name for path in tmp_path.iterdir()} == {"we ird {x} A"}, "a storage is a URL: %41 is A"
+    assert {path.name for path in (tmp_path / "we ird {x} A" / "work").iterdir()} == {"%2E%2E"}
+
+
+def test_review_words_are_kept_with_the_study(study: automl.Study) -> None:
+    best = study.best["trial"]  # type: ignore[index]
+    for wrong in ({"trial": best}, {"trial": best, "approve": True, "pull": True}, {"approve": True}, {"reject": ""}):
         with pytest.raises(UsageError, match="review takes"):
-            reader.review(**wrong)  # type: ignore[arg-type]
-    assert reader.review(best, reject="too slow") == {str(best): "rejected: too slow"}
+            study.review(**wrong)  # type: ignore[arg-type]
+    assert study.review(best, reject="too slow") == {str(best): "rejected: too slow"}
+    one, two = [number for number in range(6) if number != best][:2]
+    other = automl.search("norm-act", **options(Path(study.storage.removeprefix("sqlite:///")).parent))
+    other.review(one, approve=True)
+    study.review(two, approve=True)  # it was read before the other one spoke
+    assert set(study.review()) == {str(best), str(one), str(two)}
     assert automl.load_study("demo", storage=study.storage).show(best)["review"] == "rejected: too slow"
 
 
@@ -162,6 +207,7 @@ def test_review_words_are_kept_and_pulled_from_mlflow_when_asked(study: automl.S
 def test_what_mlflow_missed_is_sent_later_and_only_once(study: automl.Study, folder: Path) -> None:
     from mlflow import MlflowClient
 
+    study.review(study.best["trial"], reject="too slow")  # type: ignore[index]
     reader = automl.load_study("demo", **place(folder))
     for _ in range(2):
         sent = reader.sync()
@@ -173,6 +219,7 @@ def test_what_mlflow_missed_is_sent_later_and_only_once(study: automl.Study, fol
         assert len(runs) == reader.status()["trained"]
     best = reader.best["trial"]  # type: ignore[index]
     run = next(run for run in runs if run.data.tags["trial"] == str(best))
+    assert run.data.tags["review"] == "rejected: too slow"
     client.set_tag(run.info.run_id, "review", "approved by A")
     assert reader.review(pull=True)[str(best)] == "approved by A"
 
