@@ -14,6 +14,7 @@ from automl.assemble.parts import runner_of, sync_of
 from automl.assemble.plan import task_of
 from automl.canonical import JSON, digest
 from automl.contracts import Leg, RungJob, StudyLog
+from automl.errors import ExportError
 from automl.flows.plan import Plan
 from automl.flows.rerank import FIRST_REPLICATE, SPLITS
 from automl.plugins import Objects
@@ -153,6 +154,6 @@ def _register(
             inputs=inputs,
             tags={"study": publication.log.name, "trial": str(publication.trial), "genotype": digest(genotype)},
         )
-    except TrackingProblem as problem:
+    except (TrackingProblem, ExportError) as problem:
         return None, str(problem)
     return registered.uri, None

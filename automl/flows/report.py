@@ -11,7 +11,7 @@ from typing import Any
 from automl.canonical import JSON, digest
 from automl.contracts.history import Opened, StudyLog
 from automl.contracts.trial import OUTCOMES, Closed, Objective, Verdict
-from automl.errors import UnknownName
+from automl.errors import InvalidSetting
 from automl.flows.audit import false_rejections
 from automl.numerics.ranking import front, pareto_order, utilities
 
@@ -62,10 +62,11 @@ def row(log: StudyLog, number: int, *, objectives: Sequence[Objective]) -> dict[
     """Returns one trial as a row of `top` and `show`.
 
     Raises:
-        UnknownName: there is no such trial.
+        InvalidSetting: there is no such trial.
     """
     if not 0 <= number < len(log.opened):
-        raise UnknownName("trial", str(number), (str(trial.number) for trial in log.opened))
+        known = f"an int in [0, {len(log.opened) - 1}]" if log.opened else "none, as the study has no trial yet"
+        raise InvalidSetting("trial", number, known)
     opened = log.opened[number]
     closed = log.closed[number] if number < len(log.closed) else None
     values = closed.values if closed else (None,) * len(objectives)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from automl.assemble import (
     Publication,
+    check_unchanged,
     executor_of,
     open_history,
     plan_of,
@@ -120,7 +121,7 @@ class Study:
         """Returns one trial whole: its row, ledger, curves, memo, evidence and review.
 
         Raises:
-            UnknownName: there is no such trial.
+            InvalidSetting: there is no such trial.
         """
         whole = self._row(trial)
         opened = self._log.opened[trial]
@@ -160,7 +161,8 @@ class Study:
         """
         numbers = self._finalists(top)
         objects = dict(self._objects)
-        plan = self.plan if task is None else self._on_task(task, objects)
+        plan = self._checked_plan() if task is None else self._on_task(task, objects)
+        self._objects = objects  # export needs the task as well
         directory = work_directory(self.storage, self.name)
         history = open_history(self.storage, self.name)
         try:
@@ -208,7 +210,8 @@ class Study:
             ExportError: it does not export, or ONNX Runtime gives other numbers; nothing is left behind.
         """
         chosen = trial if trial is not None else self._to_export()
-        self._row(chosen)
+        if self._row(chosen)["outcome"] == "open":
+            raise UsageError(f"Trial {chosen} has not ended. Go on with `automl resume {self.name}`, then export it.")
         publication = Publication(
             log=self._log,
             trial=chosen,
@@ -217,16 +220,17 @@ class Study:
             tracking_uri=None if self.session.track == "none" else self.session.tracking_uri,
             command=f"automl export {self.name} --trial {chosen} --output {Path(directory).name}",
         )
-        return publish(self.plan, publication, objects=self._objects)
+        return publish(self._checked_plan(), publication, objects=self._objects)
 
     def replay(self, trial: int) -> dict[str, Any]:
         """Trains a trial again from its record; returns {"equal", "differences", "rungs"}."""
         self._row(trial)
+        plan = self._checked_plan()
         with tempfile.TemporaryDirectory(prefix="automl-replay-") as folder:
             executor = executor_of(self._log.header, self._objects, workers=1, directory=Path(folder))
             try:
                 recorded = [record for record in self._log.rungs.get(trial, ()) if not record.audit]
-                return replay(self.plan, self._log.opened[trial], recorded, executor=executor)
+                return replay(plan, self._log.opened[trial], recorded, executor=executor)
             finally:
                 executor.close()
 
@@ -253,6 +257,11 @@ class Study:
             text = f"The review is stored, but MLflow has not got it ({problem}). Send it with: automl sync {self.name}"
             warnings.warn(text, RuntimeWarning, stacklevel=2)
 
+    def _checked_plan(self) -> Plan:
+        """Returns the plan to train with again: space, task and data must be what they were, the machine need not."""
+        check_unchanged(self.name, self._log.header, accept_environment=True, objects=self._objects)
+        return self.plan
+
     def _status(self) -> dict[str, Any]:
         return status(self._log, self._objectives)
 
@@ -272,7 +281,7 @@ class Study:
 
     def _on_task(self, task: object, objects: dict[str, object]) -> Plan:
         locator = task_locator(task, {}, objects)
-        return replace(self.plan, task=task_of(locator, objects), task_locator=locator)
+        return replace(self._checked_plan(), task=task_of(locator, objects), task_locator=locator)
 
     def _to_export(self) -> int:
         report: Mapping[str, Any] = self._log.notes.get("rerank", {})

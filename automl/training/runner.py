@@ -192,8 +192,8 @@ def _stride(data: Dataset) -> int:
 
 @contextmanager
 def _environment(job: RungJob) -> Iterator[None]:
-    """Sets torch's threads and seeds its own generator for one job, and puts both back."""
-    threads = torch.get_num_threads()
+    """Sets torch's threads and seeds its own generator for one job, and puts back what a candidate may have changed."""
+    threads, dtype = torch.get_num_threads(), torch.get_default_dtype()
     devices = [torch.cuda.current_device()] if job.device != "cpu" else []
     with torch.random.fork_rng(devices=devices):
         torch.set_num_threads(job.threads)
@@ -202,3 +202,6 @@ def _environment(job: RungJob) -> Iterator[None]:
             yield
         finally:
             torch.set_num_threads(threads)
+            pass
+            if torch.get_default_device().type != "cpu":
+                pass

@@ -20,7 +20,7 @@ def search(folder: Path, tracking_uri: str) -> automl.Study:
         study="s",
         trials=TRIALS,
         depth=2,
-        searcher="random",
+        searcher="evolution",  # starts from designs that complete
         storage=f"sqlite:///{folder / 'studies.db'}",
         tracking_uri=tracking_uri,
         settings={"task.steps": 20, "task.width": 4, "filter.stability.enabled": False},

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from automl.contracts import Closed, Failure, Objective, Opened, RungRecord, StudyLog
-from automl.errors import UnknownName, UsageError
+from automl.errors import InvalidSetting, UsageError
 from automl.flows.audit import false_rejections
 from automl.flows.plan import Budget, Plan
 from automl.flows.replay import replay
@@ -88,8 +88,8 @@ def test_false_rejections_are_those_at_least_as_good_as_the_median_completed_tri
     assert found["stability"].low == pytest.approx(0.025) and found["stability"].high == 1.0
 
 
-def test_an_unknown_trial_is_named_with_those_that_exist() -> None:
-    with pytest.raises(UnknownName, match="trial '7'"):
+def test_an_unknown_trial_is_named_with_the_range_of_those_that_exist() -> None:
+    with pytest.raises(InvalidSetting, match=r"trial=7 is not allowed: an int in \[0, 0\]"):
         row(log({}), 7, objectives=[UP])
 
 

@@ -1,7 +1,9 @@
 """The Python API as a user meets it: search, look, go on, second look, export, and what is refused."""
 
 import json
+import shutil
 import warnings
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ import pytest
 import automl
 from automl.errors import HeaderMismatch, InvalidGenotype, InvalidSetting, StudyNotFound, UnknownName, UsageError
 from automl.export.bundle import verify_bundle
+from automl.storage.studies import open_history
 
 SHORT = {"task.steps": 30, "task.width": 4, "filter.stability.enabled": False}
 ROW = {
@@ -73,7 +76,7 @@ def test_show_has_the_whole_trial(study: automl.Study) -> None:
 @pytest.mark.parametrize("number", [-1, 6, 10**9])
 def test_a_trial_that_is_not_there_is_refused_by_every_verb(study: automl.Study, number: int, tmp_path: Path) -> None:
     for verb in (study.show, study.replay, lambda n: study.export(tmp_path / "out", trial=n)):
-        with pytest.raises(UnknownName, match="Unknown trial"):
+        with pytest.raises(InvalidSetting, match=rf"trial={number} is not allowed: an int in \[0, 5\]"):
             verb(number)
 
 
@@ -153,6 +156,19 @@ def test_what_cannot_work_is_refused_before_anything_is_created(
     with pytest.raises(error, match=message.replace(".", r"\.")):
         automl.search("norm-act", **options(tmp_path, **change))
     assert not list(tmp_path.iterdir()), "nothing was created"
+
+
+def test_a_trial_that_is_still_open_is_shown_but_not_handed_over(study: automl.Study, tmp_path: Path) -> None:
+    shutil.copy(study.storage.removeprefix("sqlite:///"), tmp_path / "studies.db")
+    storage = place(tmp_path)["storage"]
+    history = open_history(storage, "demo")
+    history.open(replace(study.log.opened[0], number=6))
+    history.close()
+    found = automl.load_study("demo", storage=storage)
+    assert (found.status()["open"], found.show(6)["outcome"], len(found.trials)) == (1, "open", 7)
+    assert found.show(6)["values"] == {"accuracy": None} and found.show(6)["curves"] == {}
+    with pytest.raises(UsageError, match="Trial 6 has not ended. Go on with `automl resume demo`"):
+        found.export(tmp_path / "out", trial=6)
 
 
 @pytest.mark.parametrize(
@@ -248,6 +264,14 @@ def test_the_second_look_is_reported_stored_and_exported(study: automl.Study, fo
     assert {path.name for path in (tmp_path / "out").iterdir()} == names
     assert verify_bundle(tmp_path / "out") == ()
     assert written["bundles"]["resnet"]["registered"] == "models:/demo@champion"
+
+
+@pytest.mark.slow
+def test_a_name_that_mlflow_cannot_register_costs_the_registration_only(tmp_path: Path) -> None:
+    named = options(tmp_path, study="a/b: c", trials=1, track="trained")
+    written = automl.search("norm-act", **named).export(tmp_path / "out")["bundles"]["resnet"]
+    assert written["registered"] is None and "a/b: c" in written["problem"]
+    assert verify_bundle(tmp_path / "out") == ()
 
 
 @pytest.mark.slow

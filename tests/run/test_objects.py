@@ -96,6 +96,16 @@ def test_a_study_of_objects_is_read_without_them(study: automl.Study) -> None:
     assert [one["study"] for one in automl.list_studies(study.storage)] == ["mine"]
 
 
+@pytest.mark.slow
+def test_finalists_are_judged_on_another_task_and_exported_from_it(study: automl.Study, tmp_path: Path) -> None:
+    report = study.rerank(top=1, seeds=2, steps=12, task=Separable(gap=2.0))
+    assert report["task_locator"].startswith("object:") and report["verdict"] in ("winner", "tie", "worse")
+    written = study.export(tmp_path / "out")
+    assert written["trial"] == report["chosen"]
+    names = {path.name for path in (tmp_path / "out").iterdir()}
+    assert "model.onnx" in names and "candidate.py" not in names, "this space prints no source"
+
+
 @pytest.mark.parametrize(
     ("space", "task", "settings", "message"),
     [
@@ -145,6 +155,10 @@ def test_a_file_that_has_changed_is_refused_on_resume_and_on_search(from_file: P
     with pytest.raises(HeaderMismatch) as caught:
         automl.resume("mine", trials=2, storage=f"sqlite:///{from_file / 'studies.db'}", track="none")
     assert caught.value.field == "space.code" and "Restore the space" in str(caught.value)
+    changed = automl.load_study("mine", storage=f"sqlite:///{from_file / 'studies.db'}")
+    for verb in (changed.rerank, lambda: changed.replay(0), lambda: changed.export(from_file / "out")):
+        with pytest.raises(HeaderMismatch, match="space.code"):
+            verb()
     with pytest.raises(HeaderMismatch) as caught:
         automl.search(f"{from_file / 'slope.py'}:Slope", **options(from_file, trials=1, settings=SHORT))
     assert caught.value.field == "space.code"
@@ -162,3 +176,21 @@ def test_a_file_that_is_gone_is_named_but_the_study_is_still_read(from_file: Pat
     with pytest.raises(UsageError, match=r"slope.py cannot be read: No such file"):
         automl.resume("mine", trials=3, storage=storage, track="none")
     assert automl.load_study("mine", storage=storage).status()["trials"] >= 1
+
+
+def test_data_that_have_changed_are_refused_on_resume(tmp_path: Path) -> None:
+    labels = np.arange(120) % 3
+    images = (np.random.default_rng(0).normal(size=(120, 8, 8)) + 100 * labels[:, None, None]).clip(0, 255)
+    np.savez(tmp_path / "mine.npz", images=images.astype(np.uint8), labels=labels)
+    done = automl.search(
+        "norm-act", task="images", data=str(tmp_path / "mine.npz"), **options(tmp_path, trials=1, settings=SHORT)
+    )
+    assert len(done.log.closed) == 1
+    np.savez(tmp_path / "mine.npz", images=images.astype(np.uint8), labels=labels[::-1])
+    with pytest.raises(HeaderMismatch) as caught:
+        automl.resume("mine", trials=2, storage=done.storage, track="none")
+    assert caught.value.field.startswith("task.data.") and "Restore the task and its data" in str(caught.value)
+    (tmp_path / "mine.npz").unlink()
+    with pytest.raises(UsageError, match="mine.npz"):
+        automl.resume("mine", trials=2, storage=done.storage, track="none")
+    assert automl.load_study("mine", storage=done.storage).status()["trials"] == 1
