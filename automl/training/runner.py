@@ -195,13 +195,13 @@ def _environment(job: RungJob) -> Iterator[None]:
     """Sets torch's threads and seeds its own generator for one job, and puts back what a candidate may have changed."""
     threads, dtype = torch.get_num_threads(), torch.get_default_dtype()
     devices = [torch.cuda.current_device()] if job.device != "cpu" else []
-    with torch.random.fork_rng(devices=devices):
+    with torch.random.fork_rng(devices=devices), torch.enable_grad():
         torch.set_num_threads(job.threads)
         torch.default_generator.manual_seed(child_seed(job.seed, "layers"))
         try:
             yield
         finally:
             torch.set_num_threads(threads)
-            pass
+            torch.set_default_dtype(dtype)
             if torch.get_default_device().type != "cpu":
-                pass
+                torch.set_default_device(None)

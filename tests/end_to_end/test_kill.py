@@ -1,8 +1,10 @@
 """kill -9 of the driver at any point: nothing recorded is lost or doubled, and the study ends as it would have."""
 
+import contextlib
 import os
 import random
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -49,15 +51,30 @@ def references(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     return {name: finished(tmp_path_factory.mktemp(name), name) for name in SEARCHERS}
 
 
-def killed_at_a_random_point(folder: Path, searcher: str, *, workers: int, seconds: float) -> StudyLog | None:
-    """Kills a driver after `seconds` and returns what it left, None where it had not created its study yet."""
+def killed_at_a_random_point(folder: Path, searcher: str, *, workers: int, dice: random.Random) -> StudyLog | None:
+    """Kills a driver some milliseconds after it has opened some trial; returns what it left, None if no study yet."""
     driver = start(folder, searcher, workers=workers)
+    goal = dice.randrange(TRIALS)
+    while driver.poll() is None and _opened(folder) < goal:
+        time.sleep(0.002)
     try:
-        driver.wait(timeout=seconds)
+        driver.wait(timeout=0.1 * dice.random())
     except subprocess.TimeoutExpired:
         driver.send_signal(signal.SIGKILL)
     driver.communicate()
     return stored(folder) if (folder / "toy.db").exists() and _has_study(folder) else None
+
+
+def _opened(folder: Path) -> int:
+    """Returns the number of trials in the database, without disturbing its writer."""
+    if not (folder / "toy.db").exists():
+        return 0
+    with contextlib.closing(sqlite3.connect(f"file:{folder / 'toy.db'}?mode=ro", uri=True)) as connection:
+        try:
+            (count,) = connection.execute("SELECT COUNT(*) FROM trials").fetchone()
+        except sqlite3.OperationalError:  # its tables are being created
+            return 0
+    return int(count)
 
 
 def _has_study(folder: Path) -> bool:
@@ -70,12 +87,11 @@ def _has_study(folder: Path) -> bool:
     return True
 
 
-def check_round(folder: Path, reference: str, searcher: str, *, dice: random.Random, seconds: float) -> bool:
+def check_round(folder: Path, reference: str, searcher: str, *, dice: random.Random) -> bool:
     """One round: one to three kills, then the end; returns whether a kill left a study half done."""
     left = []
     for _ in range(dice.choice((1, 2, 3))):
-        cut = 0.3 * seconds + dice.random() * seconds
-        left.append(killed_at_a_random_point(folder, searcher, workers=dice.choice((1, 2)), seconds=cut))
+        left.append(killed_at_a_random_point(folder, searcher, workers=dice.choice((1, 2)), dice=dice))
     assert finished(folder, searcher, workers=dice.choice((1, 2))) == reference
     end = stored(folder)
     for log in left:
@@ -90,11 +106,8 @@ def check_round(folder: Path, reference: str, searcher: str, *, dice: random.Ran
 
 def rounds(count: int, folder: Path, references: dict[str, str], *, seed: int) -> None:
     dice = random.Random(seed)
-    began = time.monotonic()
-    finished(folder_of(folder, "clock"), "random")
-    seconds = time.monotonic() - began
     halves = sum(
-        check_round(folder_of(folder, str(n)), references[name], name, dice=dice, seconds=seconds)
+        check_round(folder_of(folder, str(n)), references[name], name, dice=dice)
         for n in range(count)
         for name in [SEARCHERS[n % len(SEARCHERS)]]
     )
