@@ -131,6 +131,12 @@ def test_a_finalist_that_fails_drops_out_and_a_failing_baseline_is_an_error() ->
         look(broken(None))
 
 
+def test_fewer_than_five_seeds_name_no_winner() -> None:
+    report = look(gains({"gate": {1: 0.1}, "test": {1: 0.1}}), seeds=4)
+    assert (report["verdict"], report["winner"]) == ("tie", None)
+    assert "Fewer than 5 seeds" in report["text"]
+
+
 def test_one_seed_is_refused() -> None:
     with pytest.raises(InvalidSetting, match="no noise to compare with"):
         look(lambda job, split, noise: 0.5, seeds=1)
