@@ -63,6 +63,13 @@ class Plan:
         """The task's architectures, in the order of its legs."""
         return tuple(dict.fromkeys(leg.variant for leg in self.task.legs("search")))
 
+    def describe(self, genotype: Genotype) -> str:
+        """Returns the space's line on a genotype; a space that cannot describe its own proposal says so."""
+        try:
+            return self.space.describe(genotype)
+        except Exception as error:  # a description is for people: it must not end a search
+            return f"(no description: {type(error).__name__}: {error})"
+
     def ref(self, genotype: Genotype | None, leg: Leg) -> RecipeRef:
         """Returns the recipe of a genotype (None = the baseline) on a leg."""
         edits = () if genotype is None else ((self.space_locator, genotype),)

@@ -151,7 +151,7 @@ class Search:
             number=number,
             genotype=genotype,
             fingerprint=fingerprint,
-            description=_described(plan, genotype),
+            description=plan.describe(genotype),
             memo=memo,
             verdicts=screened.verdicts,
             measurements=screened.measurements,
@@ -289,14 +289,6 @@ class Search:
             }
             end = replace(end, audit=audit)
         return replace(end, closed_at_ms=self._now_ms())
-
-
-def _described(plan: Plan, genotype: Genotype) -> str:
-    """Returns the space's line on a genotype; a space that cannot describe its own proposal says so."""
-    try:
-        return plan.space.describe(genotype)
-    except Exception as error:  # a description is for people: it must not end a search
-        return f"(no description: {type(error).__name__}: {error})"
 
 
 def _baseline_failed(plan: Plan, reason: str, evidence: Mapping[str, Any]) -> str:
