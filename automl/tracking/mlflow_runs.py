@@ -26,9 +26,6 @@ from automl.tracking.trial_run import TAG_STUDY
 METRICS_PER_CALL = 1_000
 RUNS_PER_PAGE = 1_000
 
-EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}
-"""Without it MLflow's pages open on their language-model side, where runs have no metrics columns."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredRun:
@@ -77,8 +74,7 @@ class RunStore:
             found = self._client.get_experiment_by_name(name)
             if found is None:
                 try:
-                    place = self._location(name)
-                    return str(self._client.create_experiment(name, artifact_location=place, tags=EXPERIMENT_TAGS))
+                    return str(self._client.create_experiment(name, artifact_location=self._location(name)))
                 except MlflowException:  # another process may have created it since
                     found = self._client.get_experiment_by_name(name)
                     if found is None:
