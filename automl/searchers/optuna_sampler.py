@@ -194,8 +194,8 @@ class GaussianProcess(OptunaSearcher):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Nsga2(OptunaSearcher):
-    """NSGA-II (Deb et al., IEEE TEVC 2002): generations, for two or three objectives.
+class Generations(OptunaSearcher):
+    """What the NSGA samplers share.
 
     Attributes:
         population: completed trials per generation, >= 4. Rule of thumb: a quarter of the budget, at most 50; the first
@@ -203,6 +203,15 @@ class Nsga2(OptunaSearcher):
     """
 
     population: int = 16
+
+    def __post_init__(self) -> None:
+        OptunaSearcher.__post_init__(self)
+        _at_least("population", self.population, 4)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Nsga2(Generations):
+    """NSGA-II (Deb et al., IEEE TEVC 2002): generations, for two or three objectives."""
 
     @property
     def name(self) -> str:
@@ -213,21 +222,10 @@ class Nsga2(OptunaSearcher):
         """Returns Optuna's NSGA-II."""
         return NSGAIISampler(seed=seed, population_size=self.population)
 
-    def __post_init__(self) -> None:
-        OptunaSearcher.__post_init__(self)
-        _at_least("population", self.population, 4)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Nsga3(OptunaSearcher):
-    """NSGA-III (Deb and Jain, IEEE TEVC 2014): generations spread over reference points, for three and more objectives.
-
-    Attributes:
-        population: completed trials per generation, >= 4. Rule of thumb: a quarter of the budget, at most 50; the first
-            generation is random.
-    """
-
-    population: int = 16
+class Nsga3(Generations):
+    """NSGA-III (Deb and Jain, IEEE TEVC 2014): generations over reference points, for three objectives or more."""
 
     @property
     def name(self) -> str:
@@ -237,10 +235,6 @@ class Nsga3(OptunaSearcher):
     def sampler(self, seed: int) -> BaseSampler:
         """Returns Optuna's NSGA-III."""
         return NSGAIIISampler(seed=seed, population_size=self.population)
-
-    def __post_init__(self) -> None:
-        OptunaSearcher.__post_init__(self)
-        _at_least("population", self.population, 4)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
