@@ -218,6 +218,8 @@ def test_a_filter_is_switched_off_by_enabled() -> None:
     assert filter_settings("cost", Cost, {}) == {}
     assert filter_settings("cost", Cost, {"enabled": "true", "max_flops_ratio": "3"}) == {"max_flops_ratio": 3.0}
     assert filter_settings("cost", Cost, {"enabled": "false"}) is None
+    assert filter_settings("cost", Cost, {}, on=False) is None
+    assert filter_settings("cost", Cost, {"max_flops_ratio": "3"}, on=False) == {"max_flops_ratio": 3.0}
     with pytest.raises(InvalidSetting, match=r"filter\.cost\.enabled='off'"):
         filter_settings("cost", Cost, {"enabled": "off"})
     with pytest.raises(UnknownName, match=r"filter\.cost\.max_flops_ratio"):

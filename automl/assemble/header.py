@@ -96,7 +96,7 @@ def header_of(request: Request) -> tuple[dict[str, JSON], Objects]:
         InvalidSetting: a setting out of its range.
         CannotEncode: the searcher cannot propose from the space.
     """
-    from automl.filters.chain import MONITORS, SCREENS
+    from automl.filters.chain import MONITORS, SCREENS, judges_by_default
 
     parts = sections(request.settings, filters=[*SCREENS, *MONITORS])
     task_settings = parts["task"] if request.data is None else {**parts["task"], "path": request.data}
@@ -108,7 +108,8 @@ def header_of(request: Request) -> tuple[dict[str, JSON], Objects]:
         space.decode(space.encode(genotype))
     filters: dict[str, JSON] = {}
     for name, cls in {**SCREENS, **MONITORS}.items():
-        settings = filter_settings(name, cls, parts[f"filter.{name}"])
+        on = judges_by_default(name, space.slots)
+        settings = filter_settings(name, cls, parts[f"filter.{name}"], on=on)
         if settings is not None:
             filters[name] = _whole(cls, settings)
     proposer = searcher_class(request.searcher)

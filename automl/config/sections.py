@@ -62,19 +62,20 @@ def sections(settings: Mapping[str, Any], *, filters: Collection[str]) -> dict[s
     return found
 
 
-def filter_settings(name: str, cls: type, given: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Returns the checked settings of a filter, or None where `enabled=false` switches it off.
+def filter_settings(name: str, cls: type, given: Mapping[str, Any], *, on: bool = True) -> dict[str, Any] | None:
+    """Returns the checked settings of a filter, or None where it is off.
 
     Args:
         name: of the filter.
         cls: its class.
-        given: its section, from `sections`.
+        given: its section, from `sections`; `enabled` switches, and any other setting switches on.
+        on: whether it is on where the section is empty.
 
     Raises:
         UnknownName: see `automl.config.check`.
         InvalidSetting: see `automl.config.check`.
     """
     rest = dict(given)
-    enabled = coerce(f"filter.{name}.{_SWITCH}", rest.pop(_SWITCH, True), bool)
+    enabled = coerce(f"filter.{name}.{_SWITCH}", rest.pop(_SWITCH, on or bool(given)), bool)
     checked = check(f"filter.{name}", cls, rest)
     return checked if enabled else None

@@ -26,3 +26,13 @@ MONITORS: Mapping[str, type[Monitor]] = {
     "quality": Quality,
     "stability": Stability,
 }
+
+JUDGE_THE_MODEL = frozenset({"validity", "cost", "exportability", "stability"})
+"""What they measure is the same for every candidate of a space that leaves the model alone."""
+MODEL_SLOTS = frozenset({"model", "norm_act", "trainer"})
+"""Fields of a recipe that decide the model."""
+
+
+def judges_by_default(name: str, slots: frozenset[str]) -> bool:
+    """Returns whether a filter is on, unless the user says otherwise, for a space that changes these slots."""
+    return name not in JUDGE_THE_MODEL or bool(slots & MODEL_SLOTS)

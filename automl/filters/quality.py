@@ -21,21 +21,24 @@ class Quality:
     Attributes:
         objectives: of the task; one whose chance level is unknown is not judged.
         step: where it judges, in training steps, >= 1; the paper's 100.
-        times_chance: for a metric to maximise, the accepted multiple of chance, > 0; the paper's 2. A metric to
-        minimise
-            must have fallen below chance / times_chance.
+        times_chance: for a metric to maximise, the accepted multiple of chance, > 0; the paper's 2.
+        loss_ratio: a metric to minimise must have fallen below this share of chance, > 0; rule of thumb 0.97, as text
+            has a constant answer's loss of about 3 nats and a usable optimizer is at 2.5 when this judges.
     """
 
     objectives: tuple[Objective, ...]
     name: ClassVar[str] = "quality"
     step: int = 100
     times_chance: float = 2.0
+    loss_ratio: float = 0.97
 
     def __post_init__(self) -> None:
         if self.step < 1:
             raise InvalidSetting("quality.step", self.step, "an int >= 1")
         if not self.times_chance > 0:
             raise InvalidSetting("quality.times_chance", self.times_chance, "a number > 0, e.g. 2")
+        if not self.loss_ratio > 0:
+            raise InvalidSetting("quality.loss_ratio", self.loss_ratio, "a number > 0, e.g. 0.97")
 
     def wants(self, leg: Leg, rung: tuple[int, int]) -> tuple[str, ...]:
         """Returns nothing: it reads the curve."""
@@ -59,9 +62,11 @@ class Quality:
         if objective.direction == "maximize":
             threshold = objective.chance * self.times_chance
             keep = measured is not None and measured >= threshold
+            wanted = f"{self.times_chance:g} times chance"
         else:
-            threshold = objective.chance / self.times_chance
+            threshold = objective.chance * self.loss_ratio
             keep = measured is not None and measured <= threshold
-        reason = "" if keep else f"{objective.metric} is no better than {self.times_chance:g} times chance"
+            wanted = f"{self.loss_ratio:g} of what a constant answer has"
+        reason = "" if keep else f"{objective.metric} is no better than {wanted}"
         return Verdict(filter=self.name, keep=keep, reason=reason, measured=measured, threshold=threshold)
 

@@ -40,11 +40,16 @@ class Member(NamedTuple):
 
 
 class Population(NamedTuple):
-    """The state: who may have children, what was proposed, and which seeds were not."""
+    """The state: who may have children, what was proposed, which seeds were not; the best, and how long it has stood.
+
+    `stale` counts completed trials since the best was found, or since the last restart.
+    """
 
     members: tuple[Member, ...]
     seen: Known
     seeds: tuple[tuple[str, Genotype], ...]
+    best: Member | None = None
+    stale: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +72,10 @@ class Evolution:
         fresh: chance of a random proposal in place of a child, in [0, 1]; keeps the search from drying out.
         redraws: how often a proposal that repeats an earlier trial is varied further, >= 0. Rule of thumb: leave it;
             with 0 most of the gain over random search is lost on the toy space.
-        seeds: "zoo" starts from the space's published designs, "none" from scratch, as the papers do.
+        seeds: "zoo" starts from the space's published designs, "none" from scratch; "first" from the first design
+            alone, whose mutants stand wherever a random genotype would (all AdamW, as in Chen et al. 2023).
+        patience: completed trials without a new best after which the search starts again from the best alone, >= 0;
+            0 = never. Rule of thumb: five populations.
     """
 
     space: SearchSpace
@@ -78,7 +86,8 @@ class Evolution:
     crossover: float = 0.25
     fresh: float = 0.1
     redraws: int = 32
-    seeds: Literal["zoo", "none"] = "zoo"
+    seeds: Literal["zoo", "first", "none"] = "zoo"
+    patience: int = 0
 
     def __post_init__(self) -> None:
         if not self.objectives:
@@ -94,8 +103,12 @@ class Evolution:
                 raise InvalidSetting(f"searcher.{setting}", getattr(self, setting), "a number in [0, 1]")
         if self.redraws < 0:
             raise InvalidSetting("searcher.redraws", self.redraws, "an int >= 0")
-        if self.seeds not in ("zoo", "none"):
-            raise InvalidSetting("searcher.seeds", self.seeds, "'zoo' or 'none'")
+        if self.patience < 0:
+            raise InvalidSetting("searcher.patience", self.patience, "an int >= 0")
+        if self.seeds not in ("zoo", "first", "none"):
+            raise InvalidSetting("searcher.seeds", self.seeds, "'zoo', 'first' or 'none'")
+        if self.seeds == "first" and not self.space.zoo():
+            raise InvalidSetting("searcher.seeds", "first", f"'none', as {self.space.name!r} has no published design")
 
     @property
     def name(self) -> str:
@@ -105,7 +118,8 @@ class Evolution:
     def init(self) -> Population:
         """Returns a population without members, its seeds not yet proposed."""
         _tournament()  # imported now, while the workers start, and not when they wait for the driver
-        designs = list(self.space.zoo().values())[: max(1, self.initial // 2)] if self.seeds == "zoo" else []
+        wanted = {"zoo": max(1, self.initial // 2), "first": 1, "none": 0}[self.seeds]
+        designs = list(self.space.zoo().values())[:wanted]
         return Population((), (), tuple((self.space.fingerprint(design), design) for design in designs))
 
     def ask(
@@ -116,28 +130,38 @@ class Evolution:
         for fingerprint, design in state.seeds:
             if not _holds(known, fingerprint):
                 return design, {"parents": [], "operator": "seed", "redrawn": {}}
-        if number < self.initial or len(state.members) < 2 or rng.random() < self.fresh:
+        if number < self.initial or not state.members or rng.random() < self.fresh:
             return self._propose("random", (), known, rng)
         first = self._parent(state.members, rng)
-        if rng.random() < self.crossover:
+        if rng.random() < self.crossover and len(state.members) > 1:
             others = tuple(member for member in state.members if member.number != first.number)
             return self._propose("crossover", (first, self._parent(others, rng)), known, rng)
         return self._propose("mutation", (first,), known, rng)
 
     def tell(self, state: Population, trial: Opened, end: Closed) -> Population:
-        """Lets a completed trial in and the oldest member out."""
+        """Lets a completed trial in and the oldest member out; starts again from the best where it has stood long."""
         seen = _with(state.seen, trial.fingerprint)
         seeds = tuple(seed for seed in state.seeds if seed[0] != trial.fingerprint)
-        members = state.members
-        if end.outcome == "completed" and any(value is not None for value in end.values):
-            stored = loads(dumps(trial.genotype))  # the order of keys of a resumed study, whatever a space makes of it
-            member = Member(trial.number, stored, end.values)
-            members = (*members, member)[-self.population :]
-        return Population(members, seen, seeds)
+        told = state._replace(seen=seen, seeds=seeds)
+        if end.outcome != "completed" or all(value is None for value in end.values):
+            return told
+        stored = loads(dumps(trial.genotype))  # the order of keys of a resumed study, whatever a space makes of it
+        member = Member(trial.number, stored, end.values)
+        members = (*state.members, member)[-self.population :]
+        if state.best is None or self._better(member, state.best):
+            return told._replace(members=members, best=member, stale=0)
+        if self.patience and state.stale + 1 >= self.patience:
+            return told._replace(members=(state.best,), stale=0)
+        return told._replace(members=members, stale=state.stale + 1)
 
     def restore(self, state: Population, trial: Opened) -> Population:
         """Returns the state as it is: open trials are seen in `pending`."""
         return state
+
+    def _better(self, one: Member, other: Member) -> bool:
+        """Returns whether `one` dominates: no objective worse, one better."""
+        scores = utilities([one.values, other.values], [goal.direction for goal in self.objectives])
+        return bool((scores[0] >= scores[1]).all() and (scores[0] > scores[1]).any())
 
     def _parent(self, members: tuple[Member, ...], rng: np.random.Generator) -> Member:
         drawn = rng.choice(len(members), size=min(self.tournament, len(members)), replace=False)
@@ -161,6 +185,8 @@ class Evolution:
 
     def _draw(self, parents: tuple[Genotype, ...], rng: np.random.Generator) -> Draw:
         match parents:
+            case () if self.seeds == "first":
+                return self.space.mutate(next(iter(self.space.zoo().values())), rng)
             case ():
                 return self.space.sample(rng)
             case (only,):

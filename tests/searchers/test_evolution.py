@@ -35,6 +35,10 @@ def evolution(**settings: Any) -> Evolution:
     return Evolution(**{"space": SPACE, "objectives": ONE, **settings})
 
 
+def accuracy(genotype: Genotype) -> Values:
+    return toy_values(genotype)[:1]
+
+
 def told(searcher: Evolution, values: list[Values], outcome: str = "completed") -> Population:
     state = searcher.init()
     for number, row in enumerate(values):
@@ -100,14 +104,32 @@ def test_two_parents_differ() -> None:
 
 
 def test_it_starts_from_the_zoo_then_at_random() -> None:
-    memos = [o.memo["operator"] for o, _ in dry_study(evolution(), space=SPACE, score=toy_values, trials=8)]
+    memos = [o.memo["operator"] for o, _ in dry_study(evolution(), space=SPACE, score=accuracy, trials=8)]
     assert memos == ["seed"] * 3 + ["random"] * 5
-    scratch = dry_study(evolution(seeds="none"), space=SPACE, score=toy_values, trials=8)
+    scratch = dry_study(evolution(seeds="none"), space=SPACE, score=accuracy, trials=8)
     assert {o.memo["operator"] for o, _ in scratch} == {"random"}
 
 
+def test_the_first_design_alone_may_be_where_everything_starts() -> None:
+    trials = dry_study(evolution(seeds="first", redraws=0), space=SPACE, score=accuracy, trials=8)
+    design = next(iter(SPACE.zoo().values()))
+    assert trials[0][0].genotype == design
+    for opened, _ in trials[1:]:
+        changed = [name for name in {*design, *opened.genotype} if design.get(name) != opened.genotype.get(name)]
+        assert opened.memo["operator"] == "random" and len(changed) <= 3  # one node: an operator and its arguments
+
+
+def test_a_plateau_starts_again_from_the_best_alone() -> None:
+    searcher = evolution(population=4, tournament=1, patience=3)
+    assert [member.number for member in told(searcher, [(5.0,), (9.0,), (1.0,), (9.0,)]).members] == [0, 1, 2, 3]
+    restarted = told(searcher, [(5.0,), (9.0,), (1.0,), (9.0,), (2.0,)])
+    assert [member.number for member in restarted.members] == [1] and restarted.stale == 0
+    again = told(searcher, [(5.0,), (9.0,), (1.0,), (9.0,), (2.0,), (3.0,)])
+    assert [member.number for member in again.members] == [1, 5] and again.stale == 1
+
+
 def test_hardly_any_proposal_repeats_an_earlier_one() -> None:
-    trials = dry_study(evolution(), space=SPACE, score=lambda g: toy_values(g)[:1], trials=200, depth=8)
+    trials = dry_study(evolution(), space=SPACE, score=accuracy, trials=200, depth=8)
     duplicates = sum(closed.outcome == "duplicate" for _, closed in trials)
     redrawn = sum(opened.memo["redrawn"].get(REPEATED, 0) for opened, _ in trials)
     assert duplicates <= 4
@@ -115,11 +137,8 @@ def test_hardly_any_proposal_repeats_an_earlier_one() -> None:
 
 
 def test_it_beats_random_search_on_the_toy_space() -> None:
-    def score(genotype: Genotype) -> Values:
-        return toy_values(genotype)[:1]
-
     def error(searcher: Searcher[Any], seed: int) -> float:
-        trials = dry_study(searcher, space=SPACE, score=score, trials=128, depth=8, seed=seed)
+        trials = dry_study(searcher, space=SPACE, score=accuracy, trials=128, depth=8, seed=seed)
         return 1 / max(closed.values[0] or 0.0 for _, closed in trials) - 1
 
     random = np.array([error(RandomSearch(space=SPACE), seed) for seed in range(8)])
