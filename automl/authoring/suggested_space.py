@@ -96,6 +96,14 @@ class SuggestedSpace:
         """Returns `name=answer` pairs."""
         return ", ".join(f"{name}={answer}" for name, answer in genotype.items())
 
+    def listing(self, genotype: Genotype) -> tuple[tuple[str, str], ...]:
+        """Returns `name = answer` lines, which say all there is to say."""
+        return tuple((f"{name} = {answer}", "") for name, answer in sorted(genotype.items()))
+
+    def reductions(self, genotype: Genotype) -> tuple[Genotype, ...]:
+        """Returns nothing: what a part is, only the space knows."""
+        return ()
+
     def draw(self, genotype: Genotype, axes: Any) -> None:
         """Writes the answers onto the axes, one per line."""
         axes.axis("off")

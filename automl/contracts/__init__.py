@@ -16,6 +16,7 @@ from automl.contracts.recipe import (
     Signature,
     Split,
     Task,
+    TraceableRule,
     Trainer,
     UpdateRule,
 )
@@ -56,6 +57,7 @@ __all__ = [
     "StudyView",
     "Suggester",
     "Task",
+    "TraceableRule",
     "Trainer",
     "UpdateRule",
     "Values",

@@ -4,9 +4,9 @@ Why: a candidate is a changed recipe, so one engine serves every space. The rule
 one worker and never crosses a process; a `RecipeRef` (plain data) does, and the worker rebuilds the recipe from it.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, runtime_checkable
 
 from automl.canonical import JSON, dumps
 from automl.contracts.space import Genotype
@@ -59,8 +59,8 @@ class Dataset:
 class UpdateRule(Protocol):
     """A pure optimizer. Parameters arrive as a few flat buffers by name, so a rule is written once per buffer."""
 
-    def init(self, parameters: "Mapping[str, Tensor]") -> Any:
-        """Returns the state before the first step."""
+    def init(self, parameters: "Mapping[str, Tensor]", *, shapes: Mapping[str, Sequence[tuple[int, ...]]]) -> Any:
+        """Returns the state before the first step; `shapes` are those of the tensors that each buffer is made of."""
 
     def step(
         self,
@@ -73,6 +73,18 @@ class UpdateRule(Protocol):
         step: int,
     ) -> "tuple[Mapping[str, Tensor], Any]":
         """Returns new parameters and state; `step` counts from 0, `weight_decay` is per buffer name."""
+
+
+@runtime_checkable
+class TraceableRule(Protocol):
+    """An update rule that can show one step as a torch module, so that it can be exported to ONNX."""
+
+    def step_module(self, shapes: Sequence[tuple[int, ...]]) -> "Module":
+        """Returns a module (w, g, *state, lr, t) -> (new w, *new state) without weight decay.
+
+        Every tensor but lr and t is flat, [numbers]; lr (the recipe's) and t (from 1) are 0-d. `state_names` of the
+        module names the states.
+        """
 
 
 class Schedule(Protocol):

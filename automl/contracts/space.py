@@ -108,6 +108,12 @@ class SearchSpace(Protocol):
     def describe(self, genotype: Genotype) -> str:
         """Returns one line for people, a formula where there is one."""
 
+    def listing(self, genotype: Genotype) -> tuple[tuple[str, str], ...]:
+        """Returns the parts of a genotype for people, in order: (the part as written, what it does)."""
+
+    def reductions(self, genotype: Genotype) -> tuple[Genotype, ...]:
+        """Returns simpler genotypes, each with one part less, that are other functions; () where there are none."""
+
     def draw(self, genotype: Genotype, axes: Any) -> None:
         """Draws the genotype onto a matplotlib `Axes`."""
 

@@ -60,6 +60,7 @@ class Supervised:
             model = recipe.model(signature, recipe.norm_act, generator).to(device).train()
         groups = _groups(model, recipe)
         buffers = {name: _flatten(parameters) for name, parameters in groups.items()}
+        shapes = {name: [tuple(parameter.shape) for parameter in group] for name, group in groups.items()}
         return SupervisedState(
             recipe=recipe,
             model=model,
@@ -67,7 +68,7 @@ class Supervised:
             buffers=buffers,
             counts={name: len(group) for name, group in groups.items()},
             weight_decay={name: recipe.weight_decay if name == "decayed" else 0.0 for name in groups},
-            rule=recipe.update_rule.init(buffers),
+            rule=recipe.update_rule.init(buffers, shapes=shapes),
             schedule=recipe.schedule.init(recipe.steps),
         )
 

@@ -7,7 +7,7 @@ Papers: Sutskever et al. 2013 (Nesterov momentum, in the form torch uses); Loshc
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -18,6 +18,8 @@ from automl.errors import InvalidSetting
 
 Buffers: TypeAlias = Mapping[str, Tensor]
 State: TypeAlias = Mapping[str, Buffers]
+Shapes: TypeAlias = Mapping[str, Sequence[tuple[int, ...]]]
+"""Of the tensors that each buffer is made of; rules that work entry by entry need not look."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +35,7 @@ class NesterovSGD:
     def __post_init__(self) -> None:
         _require_share("momentum", self.momentum)
 
-    def init(self, parameters: Buffers) -> State:
+    def init(self, parameters: Buffers, *, shapes: Shapes) -> State:
         """Returns zero velocities, one per buffer."""
         return {"velocity": {name: torch.zeros_like(buffer) for name, buffer in parameters.items()}}
 
@@ -78,7 +80,7 @@ class AdamW:
         if not self.epsilon > 0:
             raise InvalidSetting("epsilon", self.epsilon, "a number > 0")
 
-    def init(self, parameters: Buffers) -> State:
+    def init(self, parameters: Buffers, *, shapes: Shapes) -> State:
         """Returns zero moments, two per buffer."""
         zeros = {name: torch.zeros_like(buffer) for name, buffer in parameters.items()}
         return {"first": zeros, "second": dict(zeros)}

@@ -25,7 +25,7 @@ def test_rule_follows_torch_through_changing_rates(rule: Any, make: Any) -> None
     decay = {"decayed": 0.05, "plain": 0.0}
     theirs = {name: buffer.clone().requires_grad_() for name, buffer in buffers.items()}
     optimizer = make([{"params": [theirs[name]], "weight_decay": decay[name]} for name in buffers])
-    state = rule.init(buffers)
+    state = rule.init(buffers, shapes={})
     for step in range(20):
         rate = 0.1 * (1 - step / 25)
         gradients = {name: torch.randn(buffer.shape, **draw) for name, buffer in buffers.items()}
@@ -42,7 +42,7 @@ def test_rule_follows_torch_through_changing_rates(rule: Any, make: Any) -> None
 @pytest.mark.parametrize("rule", [NesterovSGD(), AdamW()])
 def test_rule_changes_nothing_that_it_is_given(rule: Any) -> None:
     parameters, gradients = {"plain": torch.ones(3)}, {"plain": torch.full((3,), 2.0)}
-    state = rule.init(parameters)
+    state = rule.init(parameters, shapes={})
     rule.step(parameters, gradients, state, learning_rate=0.1, weight_decay={"plain": 0.1}, step=0)
     assert parameters["plain"].tolist() == [1, 1, 1]
     assert gradients["plain"].tolist() == [2, 2, 2]
