@@ -2,7 +2,8 @@
 
 Why: the best of many short trainings is partly luck. The rule: the gate split chooses one finalist, the test split,
 read for it and the baseline alone, judges it; a winner is named only when the interval of the paired differences
-excludes zero. Source: Dwork et al. 2015 (reuse of a holdout), paired bootstrap as in Efron & Tibshirani 1993.
+excludes zero. Where the task tunes each candidate on several legs, the gate split also chooses each one's leg, the
+baseline's as well. Source: Dwork et al. 2015 (reuse of a holdout), paired bootstrap as in Efron & Tibshirani 1993.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,6 +18,7 @@ from automl.contracts.rung import Executor, RungResult
 from automl.contracts.space import Genotype
 from automl.contracts.trial import Curve, Objective, Values
 from automl.errors import EngineError, InvalidSetting
+from automl.flows.alternatives import choose, of_legs
 from automl.flows.jobs import Jobs
 from automl.flows.plan import Plan
 from automl.numerics.intervals import difference_interval
@@ -40,11 +42,13 @@ class Retrained:
     Attributes:
         gate: [seeds][objectives].
         test: [seeds][objectives].
+        legs: the chosen one of each architecture, as replicate 0.
         snapshots: leg key -> content key of the trained model, of the first seed.
     """
 
     gate: tuple[Values, ...]
     test: tuple[Values, ...]
+    legs: tuple[Leg, ...]
     snapshots: Mapping[str, str]
 
 
@@ -61,8 +65,9 @@ def rerank(
         executor: runs the jobs.
 
     Returns:
-        The report: "finalists" (trial, gate and test values per seed, mean differences with intervals), "chosen",
-        "winner" (trial or None), "verdict" ("winner", "tie" or "worse"), "text", "snapshots" of the chosen one.
+        The report: "finalists" (trial, gate and test values per seed, mean differences with intervals, chosen legs),
+        "baseline" (the same), "chosen", "winner" (trial or None), "verdict" ("winner", "tie" or "worse"), "text",
+        "alternatives" (legs that each candidate and the baseline could choose from), "snapshots" of the chosen one.
 
     Raises:
         EngineError: the baseline could not be trained.
@@ -100,15 +105,12 @@ def _train(
             runs[key] = (number, leg)
             jobs.submit(key, job, priority=(place,))
     results: dict[int | None, dict[Leg, RungResult]] = {number: {} for number in everyone}
-    failed: set[int | None] = set()
     while runs:
         for _, answer in jobs.wait(1.0):
             number, leg = runs.pop(answer.key)
-            if answer.result is None or answer.result.diverged[0]:
-                failed.add(number)
-            else:
+            if answer.result is not None and not answer.result.diverged[0]:
                 results[number][leg] = answer.result
-    return {n: None if n in failed else _gather(plan, results[n], seeds) for n in everyone}
+    return {number: _gather(plan, results[number], seeds) for number in everyone}
 
 
 def _fresh(leg: Leg, seed: int, steps: int | None) -> Leg:
@@ -117,16 +119,22 @@ def _fresh(leg: Leg, seed: int, steps: int | None) -> Leg:
 
 
 def _gather(plan: Plan, results: Mapping[Leg, RungResult], seeds: int) -> Retrained | None:
+    """Returns what a candidate reached on the legs that the gate split chooses; None where one is missing."""
     by_seed = [
         {leg: result for leg, result in results.items() if leg.replicate == FIRST_REPLICATE + seed}
         for seed in range(seeds)
     ]
-    snapshots = {leg.key: key for leg, result in by_seed[0].items() if (key := result.snapshots[0]) is not None}
-    gate = tuple(plan.task.values({leg: r.curves[0] for leg, r in runs.items()}) for runs in by_seed)
-    test = tuple(plan.task.values({leg: _of_test(r.curves[0]) for leg, r in runs.items()}) for runs in by_seed)
+    on_gate = [{leg: result.curves[0] for leg, result in runs.items()} for runs in by_seed]
+    legs = choose(plan.task.objectives, on_gate)
+    if legs is None or {leg.variant for leg in legs} != set(plan.variants):
+        return None
+    kept = [of_legs(legs, curves) for curves in on_gate]
+    gate = tuple(plan.task.values(curves) for curves in kept)
+    test = tuple(plan.task.values({leg: _of_test(curve) for leg, curve in curves.items()}) for curves in kept)
     if any(value is None for values in (*gate, *test) for value in values):
         return None
-    return Retrained(gate=gate, test=test, snapshots=snapshots)
+    snapshots = {leg.key: key for leg in kept[0] if (key := by_seed[0][leg].snapshots[0]) is not None}
+    return Retrained(gate=gate, test=test, legs=legs, snapshots=snapshots)
 
 
 def _of_test(curve: Curve) -> Curve:
@@ -143,7 +151,7 @@ def _compare(
 ) -> dict[str, Any]:
     """Returns one finalist's row: values and paired differences, positive = better than the baseline."""
     directions = [objective.direction for objective in objectives]
-    row: dict[str, Any] = {"trial": number}
+    row: dict[str, Any] = {"trial": number, "legs": [leg.to_json() for leg in result.legs]}
     for split in SPLITS:
         mine, theirs = getattr(result, split), getattr(baseline, split)
         differences = utilities(mine, directions) - utilities(theirs, directions)
@@ -179,11 +187,16 @@ def _report(
         "seeds": len(baseline.gate),
         "finalists": finalists,
         "failed": [number for number, result in trained.items() if result is None],
-        "baseline": {"gate_values": [list(v) for v in baseline.gate], "test_values": [list(v) for v in baseline.test]},
+        "baseline": {
+            "gate_values": [list(v) for v in baseline.gate],
+            "test_values": [list(v) for v in baseline.test],
+            "legs": [leg.to_json() for leg in baseline.legs],
+        },
+        "alternatives": len(plan.task.legs("rerank")) // len(plan.variants),
         "chosen": chosen["trial"] if chosen else None,
         "winner": chosen["trial"] if chosen and verdict == "winner" else None,
         "verdict": verdict,
-        "text": _text(chosen, verdict, seeds=len(baseline.gate)),
+        "text": _text(chosen, verdict, seeds=len(baseline.gate)) + _tuning_text(plan),
         "snapshots": dict(kept.snapshots) if kept else {},
     }
 
@@ -215,3 +228,9 @@ def _text(chosen: Mapping[str, Any] | None, verdict: str, *, seeds: int) -> str:
         f"test {', '.join(parts)} over {seeds} paired seeds."
         + (f" Fewer than {SEEDS_FOR_A_WINNER} seeds name no winner." if seeds < SEEDS_FOR_A_WINNER else "")
     )
+
+
+def _tuning_text(plan: Plan) -> str:
+    """Returns how many points each candidate was tuned on, where there was a choice."""
+    points = len(plan.task.legs("rerank")) // len(plan.variants)
+    return f" Each candidate and the baseline had the best of {points} settings, chosen on gate." if points > 1 else ""

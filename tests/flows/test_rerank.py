@@ -1,11 +1,12 @@
 """The second look: fresh seeds, gate and test kept apart, a winner only beyond noise."""
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from dataclasses import replace
+from typing import Any, Literal
 
 import pytest
 
-from automl.contracts import Curve, RungJob, RungResult
+from automl.contracts import Curve, Leg, RungJob, RungResult
 from automl.errors import EngineError, InvalidSetting
 from automl.flows.plan import Plan
 from automl.flows.rerank import FIRST_REPLICATE, rerank
@@ -145,3 +146,41 @@ def test_one_seed_is_refused() -> None:
 def test_the_chosen_models_snapshot_is_of_the_first_seed() -> None:
     report = look(gains({"gate": {1: 0.1}, "test": {1: 0.1}}))
     assert list(report["snapshots"].values()) == [f"kept-{FIRST_REPLICATE}"]
+
+
+class TunedTask(ToyTask):
+    """The toy task with two learning rates to choose from."""
+
+    def legs(self, purpose: Literal["search", "rerank"]) -> tuple[Leg, ...]:
+        return tuple(Leg(variant="only", overrides={"learning_rate": rate}) for rate in (0.1, 0.3))
+
+
+def tuned(scores: Scores) -> dict[str, Any]:
+    plan = replace(PLAN, task=TunedTask())
+    return dict(rerank(plan, {0: GENOTYPES[0]}, seeds=5, steps=None, executor=scored(scores)))
+
+
+def test_each_candidate_is_judged_on_the_leg_that_the_gate_split_chooses() -> None:
+    def score(job: RungJob, split: str, noise: float) -> float:
+        small = job.leg.overrides["learning_rate"] == 0.1
+        if number_of(job) is None:
+            return noise + (0.5 if small else 0.4)
+        on_gate = 0.6 if small else 0.7
+        return noise + (on_gate if split == "gate" else 1.2 - on_gate)  # on test the other leg would look better
+
+    report = tuned(score)
+    assert [leg["overrides"] for leg in report["baseline"]["legs"]] == [{"learning_rate": 0.1}]
+    assert [leg["overrides"] for leg in report["finalists"][0]["legs"]] == [{"learning_rate": 0.3}]
+    assert report["finalists"][0]["test"]["score"]["mean"] == pytest.approx(0.0)
+    assert report["alternatives"] == 2 and "best of 2 settings" in report["text"]
+
+
+def test_a_leg_that_fails_leaves_its_alternative() -> None:
+    def score(job: RungJob, split: str, noise: float) -> float:
+        if job.leg.overrides["learning_rate"] == 0.3 and job.leg.replicate == FIRST_REPLICATE + 1:
+            raise RuntimeError("diverges at the large rate, with one seed")
+        return noise + job.leg.overrides["learning_rate"]
+
+    report = tuned(score)
+    assert report["failed"] == []
+    assert [leg["overrides"] for leg in report["finalists"][0]["legs"]] == [{"learning_rate": 0.1}]
