@@ -94,7 +94,11 @@ class Schedule(Protocol):
         """Returns the state for a horizon of `steps`."""
 
     def multiplier(self, state: Any, step: int, signals: Mapping[str, float]) -> tuple[float, Any]:
-        """Returns (factor on the peak learning rate, new state) for `step` (from 0); signals: "loss", ..."""
+        """Returns (factor on the peak learning rate, new state) for `step` (from 0).
+
+        Signals of this step: "loss", "gradient_l1" and "gradient_l2" (norms over all parameters), and "gradient_dot"
+        (with the gradient of the step before, 0 at the first).
+        """
 
 
 class Trainer(Protocol):
@@ -108,6 +112,9 @@ class Trainer(Protocol):
 
     def model(self, state: Any) -> "Module":
         """Returns the model as it stands, for measuring."""
+
+    def report(self, state: Any, requests: Sequence[str]) -> Mapping[str, JSON]:
+        """Returns what was asked for by name, as far as this trainer knows it, and what it hands out unasked."""
 
     def snapshot(self, state: Any) -> Mapping[str, Any]:
         """Returns tensors and plain numbers from which `restore` continues bit for bit."""

@@ -159,7 +159,7 @@ class Runner:
         key = None
         if job.keep and not end.diverged:
             key = self.snapshots.put({"step": end.done, "state": dict(recipe.trainer.snapshot(end.state))})
-        measurements: dict[str, JSON] = {}
+        measurements: dict[str, JSON] = dict(recipe.trainer.report(end.state, job.requests))
         if "stability" in job.requests:
             measurements["stability"] = self._stability(job, job.refs[index], end)
         return _Ended(

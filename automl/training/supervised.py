@@ -4,6 +4,7 @@ Why: with parameters as views into one buffer per weight-decay group, an update 
 whatever the number of layers. The rule: no random choice is made after `init`, so a snapshot needs no generator.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import Module, Parameter
 
+from automl.canonical import JSON, finite
 from automl.contracts import Batch, Recipe, Signature
 from automl.seeding import child_seed
 from automl.training.plain_state import copy_into, copy_state
@@ -31,6 +33,7 @@ class SupervisedState:
         rule: state of the update rule.
         schedule: state of the schedule.
         previous: gradients of the last step by group; empty before the first.
+        norms: (l1, l2) of the gradient at every step so far.
     """
 
     recipe: Recipe
@@ -42,14 +45,14 @@ class SupervisedState:
     rule: Any
     schedule: Any
     previous: dict[str, Tensor] = field(default_factory=dict)
+    norms: list[tuple[float, float]] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Supervised:
     """Trains a recipe's model on its loss; see `automl.contracts.Trainer`.
 
-    The schedule sees the signals "loss" (of this step) and "gradient_dot" (with the gradient of the step before, 0 at
-    the first).
+    It knows the request "gradient_norms": {"l1": [steps], "l2": [steps]} of the whole leg so far.
     """
 
     def init(self, recipe: Recipe, signature: Signature, *, seed: int, device: str) -> SupervisedState:
@@ -79,7 +82,8 @@ class Supervised:
         loss = recipe.loss(state.model(inputs), targets)
         slopes = torch.autograd.grad(loss, state.parameters, allow_unused=True, materialize_grads=True)
         gradients = _by_group(slopes, state.counts)
-        signals = {"loss": float(loss.detach()), "gradient_dot": _dot(gradients, state.previous)}
+        signals = _signals(loss.detach(), gradients, state.previous)
+        state.norms.append((signals["gradient_l1"], signals["gradient_l2"]))
         factor, state.schedule = recipe.schedule.multiplier(state.schedule, step, signals)
         with torch.no_grad():
             moved, state.rule = recipe.update_rule.step(
@@ -99,6 +103,13 @@ class Supervised:
         """Returns the model as it stands."""
         return state.model
 
+    def report(self, state: SupervisedState, requests: Sequence[str]) -> Mapping[str, JSON]:
+        """Returns the gradient norms, where they were asked for; a norm that is not finite is null."""
+        if "gradient_norms" not in requests:
+            return {}
+        l1, l2 = ([finite(pair[index]) for pair in state.norms] for index in (0, 1))
+        return {"gradient_norms": {"l1": l1, "l2": l2}}
+
     def snapshot(self, state: SupervisedState) -> Mapping[str, Any]:
         """Returns copies on the CPU of all parameters, buffers and states."""
         content = {
@@ -106,6 +117,7 @@ class Supervised:
             "rule": state.rule,
             "schedule": state.schedule,
             "previous": state.previous,
+            "norms": state.norms,
         }
         copied: Mapping[str, Any] = copy_state(content, device="cpu")
         return copied
@@ -119,6 +131,7 @@ class Supervised:
         state.rule = copy_state(snapshot["rule"], device=device)
         state.schedule = copy_state(snapshot["schedule"], device=device)
         state.previous = copy_state(snapshot["previous"], device=device)
+        state.norms = [(l1, l2) for l1, l2 in snapshot["norms"]]
         return state
 
 
@@ -147,8 +160,18 @@ def _by_group(slopes: Sequence[Tensor], counts: Mapping[str, int]) -> dict[str, 
     return gradients
 
 
-def _dot(first: Mapping[str, Tensor], second: Mapping[str, Tensor]) -> float:
-    return sum(float(torch.dot(first[name], buffer)) for name, buffer in second.items())
+def _signals(loss: Tensor, gradients: Mapping[str, Tensor], previous: Mapping[str, Tensor]) -> dict[str, float]:
+    """Returns what a schedule may see; read from the device at once."""
+    dots = [torch.dot(gradients[name], buffer) for name, buffer in previous.items()]
+    l1 = sum(buffer.abs().sum() for buffer in gradients.values())
+    squares = sum(torch.dot(buffer, buffer) for buffer in gradients.values())
+    numbers = torch.stack([torch.as_tensor(one, device=loss.device) for one in (loss, sum(dots), l1, squares)]).tolist()
+    return {
+        "loss": numbers[0],
+        "gradient_dot": numbers[1],
+        "gradient_l1": numbers[2],
+        "gradient_l2": math.sqrt(max(numbers[3], 0.0)),
+    }
 
 
 def _tensors(model: Module) -> dict[str, Tensor]:

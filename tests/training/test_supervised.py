@@ -43,7 +43,7 @@ class Listening:
         return 1.0, [*state, dict(signals)]
 
 
-def test_schedule_hears_the_loss_and_the_product_of_successive_gradients() -> None:
+def test_schedule_hears_the_loss_and_what_the_gradients_are_like() -> None:
     task = Stripes()
     recipe = task.baseline("resnet").replace(schedule=Listening(), learning_rate=1e-12)
     trainer, data = Supervised(), task.data("train", "resnet")
@@ -54,6 +54,20 @@ def test_schedule_hears_the_loss_and_the_product_of_successive_gradients() -> No
     assert (first["loss"], first["gradient_dot"]) == (losses[0], 0.0)
     squares = sum(float(gradient.square().sum()) for gradient in state.previous.values())
     assert abs(second["gradient_dot"] / squares - 1) < 1e-4
+    assert abs(second["gradient_l2"] ** 2 / squares - 1) < 1e-4
+    sizes = sum(float(gradient.abs().sum()) for gradient in state.previous.values())
+    assert abs(second["gradient_l1"] / sizes - 1) < 1e-4
+    norms = trainer.report(state, ("gradient_norms", "something else"))
+    assert norms == {
+        "gradient_norms": {
+            "l1": [first["gradient_l1"], second["gradient_l1"]],
+            "l2": [first["gradient_l2"], second["gradient_l2"]],
+        }
+    }
+    assert trainer.report(state, ()) == {}
+    fresh = trainer.init(recipe, task.signature("resnet"), seed=0, device="cpu")
+    restored = trainer.restore(fresh, trainer.snapshot(state))
+    assert trainer.report(restored, ("gradient_norms",)) == norms
 
 
 def test_parameters_are_views_of_two_buffers() -> None:
