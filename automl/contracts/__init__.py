@@ -21,7 +21,7 @@ from automl.contracts.recipe import (
     UpdateRule,
 )
 from automl.contracts.rung import Answer, Executor, Failure, FailureReason, RungJob, RungResult
-from automl.contracts.space import Draw, Genotype, SearchSpace, Suggester
+from automl.contracts.space import Draw, Genotype, ScheduleSpace, SearchSpace, Suggester
 from automl.contracts.trial import Closed, Curve, Monitor, Objective, Outcome, Screen, StudyView, Values, Verdict
 
 __all__ = [
@@ -48,6 +48,7 @@ __all__ = [
     "RungRecord",
     "RungResult",
     "Schedule",
+    "ScheduleSpace",
     "Screen",
     "SearchSpace",
     "Searcher",

@@ -6,12 +6,13 @@ apart. The rule: a space is pure and closed; whatever it returns decodes, and eq
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
 
 from automl.canonical import JSON
 
 if TYPE_CHECKING:
     import numpy as np
+    from numpy.typing import NDArray
 
     from automl.contracts.recipe import Recipe
     from automl.contracts.trial import Monitor, Screen
@@ -128,3 +129,14 @@ class SearchSpace(Protocol):
 
     def monitors(self) -> "tuple[Monitor, ...]":
         """Monitors of its own, judged after the engine's."""
+
+
+@runtime_checkable
+class ScheduleSpace(Protocol):
+    """A search space whose genotypes are learning-rate schedules; laws and refinement speak to any such space."""
+
+    def multipliers(self, genotype: Genotype, steps: int) -> "NDArray[np.float64] | None":
+        """Returns the factor on the peak learning rate at each step, [steps]; None where it depends on the training."""
+
+    def from_multipliers(self, values: Sequence[float]) -> Genotype:
+        """Returns the genotype that follows a given curve, [any length >= 2] in [0, 1], most closely."""
