@@ -22,15 +22,15 @@ class Quality:
         objectives: of the task; one whose chance level is unknown is not judged.
         step: where it judges, in training steps, >= 1; the paper's 100.
         times_chance: for a metric to maximise, the accepted multiple of chance, > 0; the paper's 2.
-        loss_ratio: a metric to minimise must have fallen below this share of chance, > 0; rule of thumb 0.97, as text
-            has a constant answer's loss of about 3 nats and a usable optimizer is at 2.5 when this judges.
+        loss_ratio: a metric to minimise must have fallen below this share of chance, > 0. At 0.9, a plain SGD with a
+            tenth of its best learning rate just fails on text (0.92), and a tuned one passes easily (0.86).
     """
 
     objectives: tuple[Objective, ...]
     name: ClassVar[str] = "quality"
     step: int = 100
     times_chance: float = 2.0
-    loss_ratio: float = 0.97
+    loss_ratio: float = 0.9
 
     def __post_init__(self) -> None:
         if self.step < 1:
@@ -38,7 +38,7 @@ class Quality:
         if not self.times_chance > 0:
             raise InvalidSetting("quality.times_chance", self.times_chance, "a number > 0, e.g. 2")
         if not self.loss_ratio > 0:
-            raise InvalidSetting("quality.loss_ratio", self.loss_ratio, "a number > 0, e.g. 0.97")
+            raise InvalidSetting("quality.loss_ratio", self.loss_ratio, "a number > 0, e.g. 0.9")
 
     def wants(self, leg: Leg, rung: tuple[int, int]) -> tuple[str, ...]:
         """Returns nothing: it reads the curve."""

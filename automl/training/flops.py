@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import Module
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils.flop_counter import flop_registry
+from torch.utils.flop_counter import flop_registry, sdpa_flop_count
 
 PER_ELEMENT: Mapping[str, int] = {
     "native_batch_norm": 5,
@@ -25,6 +25,9 @@ PER_ELEMENT: Mapping[str, int] = {
     "native_layer_norm": 5,
 }
 """Subtract the mean, scale, shift, and two sums for the statistics."""
+ATTENTION = "_scaled_dot_product_flash_attention_for_cpu"
+"""What attention is on the CPU; torch's counter knows those of CUDA only. Both products are counted in full, masked or
+not, so that a candidate has the same number on every device."""
 FREE = frozenset({"clone", "copy_", "_to_copy", "detach", "empty", "zeros_like", "ones_like", "full", "fill_"})
 
 
@@ -44,6 +47,9 @@ class _Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]
         name = packet.__name__
         if packet in flop_registry:
             self.total += flop_registry[packet](*args, **kwargs, out_val=out)
+        elif name == ATTENTION:
+            query, key, value = (tensor.shape for tensor in args[:3])
+            self.total += sdpa_flop_count(query, key, value)  # type: ignore[no-untyped-call]
         elif not func.is_view and name not in FREE:
             tensors = [value for value in (*args, out) if isinstance(value, Tensor)]
             largest = max((tensor.numel() for tensor in tensors if tensor.is_floating_point()), default=0)

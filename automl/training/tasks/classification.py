@@ -7,79 +7,36 @@ pre-activation ResNet will not do, `network` (a plain torch module, whose norm-a
 
 import hashlib
 import logging
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from abc import abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import partial
-from itertools import pairwise
-from typing import Any, ClassVar, Literal, TypeAlias
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
-from torch.nn import Module, functional
+from torch.nn import Module
 
 from automl.authoring.module_replacement import replace_norm_act
 from automl.canonical import digest
-from automl.contracts import Curve, Dataset, Leg, NormActFactory, Objective, Recipe, Signature, Split, Values
+from automl.contracts import Dataset, NormActFactory, Objective, Signature, Split
 from automl.errors import InvalidSetting, UnknownName
 from automl.training.models.baseline_norm_act import batch_norm_relu
 from automl.training.models.preact_resnet import preact_resnet
-from automl.training.schedules import WarmupCosine
-from automl.training.supervised import Supervised
-from automl.training.tasks.augmentation import unchanged
-from automl.training.tasks.leg_values import objective_values
 from automl.training.tasks.splits import stratified_splits
-from automl.training.update_rules import NesterovSGD
-
-ModelBuilder: TypeAlias = Callable[[Signature, NormActFactory, torch.Generator], Module]
-
-QUALITY_STEPS = 100
-"""End of the rung after which a candidate must have learnt something (EvoNorm, Liu et al. 2020)."""
-MEASURED_AT_ONCE = 512
+from automl.training.tasks.supervised_task import ModelBuilder, SupervisedTask
 
 _logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ClassificationTask(ABC):
+class ClassificationTask(SupervisedTask):
     """A classification task; see `automl.contracts.Task`. The defaults were chosen on the digits.
 
     Attributes:
-        steps: length of one training run, in steps, >= 1.
-        batch_size: examples per step, >= 1; rule of thumb 64 on one core.
-        learning_rate: peak of the baseline's SGD, > 0; rule of thumb 0.1.
-        weight_decay: on convolution and linear weights, >= 0; rule of thumb 5e-4.
         width: channels of the first stage of the built-in networks, >= 1; rule of thumb 16.
-        rung_ends: steps at which a run is judged, increasing, each < steps; () derives an early look half
-            way to the quality check (see `automl.filters.early_learning`), and the check itself at step 100.
-        split_seed: of the cut into train, validation, gate and test.
     """
-
-    name: ClassVar[str]
-    steps: int = 300
-    batch_size: int = 64
-    learning_rate: float = 0.1
-    weight_decay: float = 5e-4
-    width: int = 16
-    rung_ends: Sequence[int] = ()
-    split_seed: int = 0
-    _cache: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
-
-    def __post_init__(self) -> None:
-        for name in ("steps", "batch_size", "width"):
-            value = getattr(self, name)
-            if not isinstance(value, int) or value < 1:
-                raise InvalidSetting(f"task.{name}", value, "an int >= 1")
-        if not self.learning_rate > 0:
-            raise InvalidSetting("task.learning_rate", self.learning_rate, "a number > 0")
-        if not self.weight_decay >= 0:
-            raise InvalidSetting("task.weight_decay", self.weight_decay, "a number >= 0")
-        ends = [0, *self.rung_ends, self.steps]
-        if any(later <= earlier for earlier, later in pairwise(ends)):
-            allowed = f"increasing steps between 1 and {self.steps - 1}"
-            raise InvalidSetting("task.rung_ends", tuple(self.rung_ends), allowed)
 
     @abstractmethod
     def arrays(self) -> tuple[NDArray[Any], NDArray[Any]]:
@@ -88,10 +45,6 @@ class ClassificationTask(ABC):
     def network(self, signature: Signature) -> Module | None:
         """Returns a plain torch module to train instead of the built-in network, or None; weights may be random."""
         return None
-
-    def augment(self, batch: tuple[Tensor, Tensor], generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Changes a training batch at random, drawing from `generator` only; unchanged unless overridden."""
-        return unchanged(batch, generator)
 
     @property
     def variants(self) -> Mapping[str, ModelBuilder]:
@@ -109,62 +62,6 @@ class ClassificationTask(ABC):
             Objective(name=variant, direction="maximize", metric="accuracy", variant=variant, chance=chance)
             for variant in self.variants
         )
-
-    def legs(self, purpose: Literal["search", "rerank"]) -> tuple[Leg, ...]:
-        """Returns one leg per variant."""
-        return tuple(Leg(variant=variant) for variant in self.variants)
-
-    def rungs(self, leg: Leg) -> tuple[tuple[int, int], ...]:
-        """Returns slices: a first look, the quality check, the rest; (0, 50), (50, 100), (100, 300) of 300."""
-        steps = int(leg.overrides.get("steps", self.steps))
-        quality = min(QUALITY_STEPS, steps)
-        chosen = self.rung_ends or (max(1, quality // 2), quality)
-        ends = sorted({0, steps, *(end for end in chosen if end < steps)})
-        return tuple(pairwise(ends))
-
-    def baseline(self, variant: str) -> Recipe:
-        """Returns BN-ReLU trained by Nesterov SGD with a cosine schedule on cross entropy."""
-        return Recipe(
-            model=self._builder(variant),
-            norm_act=batch_norm_relu,
-            update_rule=NesterovSGD(),
-            learning_rate=self.learning_rate,
-            weight_decay=self.weight_decay,
-            decays=_is_matrix,
-            schedule=WarmupCosine(),
-            loss=_cross_entropy,
-            augment=self.augment,
-            on_progress=_ignore_progress,
-            trainer=Supervised(),
-            batch_size=self.batch_size,
-            steps=self.steps,
-        )
-
-    def data(self, split: Split, variant: str) -> Dataset:
-        """Returns one split, standardised by the statistics of the train split."""
-        if split not in self._cache:
-            self._cache[split] = self._dataset(split)
-        dataset: Dataset = self._cache[split]
-        return dataset
-
-    def measure(self, model: Module, data: Dataset) -> Mapping[str, float]:
-        """Returns "accuracy" (a non-finite output counts as wrong) and "loss" (mean cross entropy)."""
-        training = model.training
-        model.eval()
-        right = loss = 0.0
-        with torch.no_grad():
-            for start in range(0, len(data.targets), MEASURED_AT_ONCE):
-                targets = data.targets[start : start + MEASURED_AT_ONCE]
-                logits = _logits(model(data.inputs[start : start + MEASURED_AT_ONCE]))
-                usable = torch.isfinite(logits).all(dim=1)
-                right += float(((logits.argmax(dim=1) == targets) & usable).sum())
-                loss += float(functional.cross_entropy(logits, targets, reduction="sum"))
-        model.train(training)
-        return {"accuracy": right / len(data.targets), "loss": loss / len(data.targets)}
-
-    def values(self, curves: Mapping[Leg, Curve]) -> Values:
-        """Returns per objective the last value: best of alternatives, mean of replicates, None where one is missing."""
-        return objective_values(self.objectives, curves)
 
     def signature(self, variant: str) -> Signature:
         """Returns the shapes of one example, read from the data."""
@@ -187,6 +84,7 @@ class ClassificationTask(ABC):
         return examples
 
     def _dataset(self, split: Split) -> Dataset:
+        """Returns one split, standardised by the statistics of the train split."""
         inputs, labels, content = self._examples()
         indices = stratified_splits(labels, seed=self.split_seed)
         train = inputs[indices["train"]].astype(np.float32)
@@ -236,21 +134,3 @@ def _build(
         if left:
             _logger.warning("Norms left alone, because no activation module follows them: %s.", ", ".join(left))
     return module
-
-
-def _is_matrix(name: str, parameter: Tensor) -> bool:
-    return parameter.ndim > 1
-
-
-def _cross_entropy(outputs: Any, targets: Tensor) -> Tensor:
-    return functional.cross_entropy(_logits(outputs), targets)
-
-
-def _logits(outputs: Any) -> Tensor:
-    """Returns the main outputs of a model that may carry auxiliary heads behind them."""
-    logits: Tensor = outputs[0] if isinstance(outputs, tuple) else outputs
-    return logits
-
-
-def _ignore_progress(model: Module, share: float) -> None:
-    """The baseline changes nothing over a run."""

@@ -11,8 +11,8 @@ from typing import ClassVar
 from automl.training.models.efficientnet import efficientnet
 from automl.training.models.mobilenet import mobilenet
 from automl.training.models.preact_resnet import preact_resnet
-from automl.training.tasks.classification import ModelBuilder
 from automl.training.tasks.digits import Digits
+from automl.training.tasks.supervised_task import ModelBuilder
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,8 +20,9 @@ from automl.errors import InvalidSetting
 from automl.seeding import child
 from automl.training.models.preact_resnet import preact_resnet
 from automl.training.tasks.augmentation import CropAndFlip, unchanged
-from automl.training.tasks.classification import ClassificationTask, ModelBuilder
+from automl.training.tasks.classification import ClassificationTask
 from automl.training.tasks.image_files import FORMS, read_images
+from automl.training.tasks.supervised_task import ModelBuilder
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,6 +9,7 @@ from automl.testing.task_suite import TaskSuite
 from automl.training.tasks.digits import Digits
 from automl.training.tasks.digits_archs import DigitsArchs
 from automl.training.tasks.images import Images
+from automl.training.tasks.text import Text
 
 
 class TestDigits(TaskSuite):
@@ -35,3 +36,13 @@ class TestImages(TaskSuite):
 
     def task(self) -> Task:
         return Images(path=str(self.path), steps=40)
+
+
+class TestText(TaskSuite):
+    def task(self) -> Task:
+        return Text()
+
+
+class TestTunedTransformer(TaskSuite):
+    def task(self) -> Task:
+        return Text(model="transformer", learning_rates=(1e-3, 3e-3), weight_decays=(0.0, 0.1))
