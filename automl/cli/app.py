@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from automl.cli import finalists, look, mlflow, search
+from automl.cli import finalists, look, mlflow, search, winners
 from automl.cli.errors import CommandGroup
 
 app = typer.Typer(
@@ -51,7 +51,9 @@ for _command in (
     look.status,
     look.top,
     look.show,
+    winners.explain,
     finalists.rerank,
+    winners.simplify,
     finalists.review,
     finalists.export,
     finalists.replay,

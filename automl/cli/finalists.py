@@ -9,6 +9,9 @@ import typer
 from automl.cli import options
 from automl.cli.errors import FAILED
 from automl.cli.printing import emit, fields, table
+from automl.cli.stages import stages_of
+from automl.cli.winners import funnel_text
+from automl.errors import UsageError
 
 
 def rerank(
@@ -19,17 +22,40 @@ def rerank(
         int | None, typer.Option(min=1, help="Training steps per run.", show_default="the task's own")
     ] = None,
     task: Annotated[str | None, typer.Option(help="Another task to judge on.", show_default="the study's")] = None,
+    funnel: Annotated[
+        str | None,
+        typer.Option(
+            metavar="STAGES",
+            help="Tasks to judge on one after another, e.g. text:x1,text:x10; NAME:xN is NAME with scale=N."
+            " Who does not beat the baseline stays behind.",
+        ),
+    ] = None,
+    curve_trials: Annotated[
+        int | None,
+        typer.Option(
+            min=0, help="With --funnel: how many best-so-far trials the last task trains; 0 = none.", show_default="8"
+        ),
+    ] = None,
     workers: options.Workers = 1,
     storage: options.Storage = None,
     json: options.AsJson = False,
 ) -> None:
     """Take a second look at the best trials. They and the baseline are trained with fresh seeds; noise is no win."""
+    stages = None if funnel is None else stages_of(funnel)
+    if stages is not None and (task is not None or steps is not None):
+        raise UsageError("--funnel names the tasks itself, each with its own steps. Leave out --task and --steps.")
+    if stages is None and curve_trials is not None:
+        raise UsageError("--curve-trials is about the tasks of --funnel. Give --funnel too, or leave it out.")
     from automl import run
 
-    report = run.load_study(study, storage=storage, workers=workers).rerank(
-        top=top, seeds=seeds, steps=steps, task=task
-    )
-    emit(report, as_json=json, text=_rerank_text(report))
+    found = run.load_study(study, storage=storage, workers=workers)
+    if stages is None:
+        report = found.rerank(top=top, seeds=seeds, steps=steps, task=task)
+        emit(report, as_json=json, text=_rerank_text(report))
+        return
+    wanted = {} if curve_trials is None else {"curve_trials": curve_trials}
+    report = found.funnel(stages, top=top, seeds=seeds, **wanted)
+    emit(report, as_json=json, text=funnel_text(report))
 
 
 def review(

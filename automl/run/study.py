@@ -6,8 +6,7 @@ only rerank and review write to it, as notes.
 
 import tempfile
 import warnings
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,18 +21,16 @@ from automl.assemble import (
     read_log,
     sync_now,
     sync_of,
-    task_locator,
-    task_of,
     work_directory,
 )
 from automl.canonical import JSON
 from automl.contracts import Objective, StudyLog
-from automl.errors import InvalidSetting, UsageError
+from automl.errors import UsageError
 from automl.flows.plan import Plan
 from automl.flows.replay import replay
 from automl.flows.report import ranking, row, status
-from automl.flows.rerank import rerank
 from automl.plugins import Objects
+from automl.run import second_look
 from automl.run.driving import Session
 from automl.tracking.problems import TrackingProblem
 
@@ -76,6 +73,20 @@ class Study:
     def log(self) -> StudyLog:
         """The log as last read; `refresh` reads it again."""
         return self._log
+
+    @property
+    def objects(self) -> Objects:
+        """Spaces and tasks that were given by value, by locator; see `know`."""
+        return self._objects
+
+    def know(self, objects: Objects) -> None:
+        """Remembers further tasks that were given by value: `export` needs what a rerank judged on."""
+        self._objects = {**self._objects, **objects}
+
+    @property
+    def objectives(self) -> tuple[Objective, ...]:
+        """What trials are ranked by, as the study was created with."""
+        return self._objectives
 
     @cached_property
     def plan(self) -> Plan:
@@ -138,46 +149,26 @@ class Study:
         }
 
     def rerank(
-        self,
-        top: int = 5,
-        *,
-        seeds: int = 5,
-        steps: int | None = None,
-        task: object = None,
+        self, top: int = 5, *, seeds: int = 5, steps: int | None = None, task: object = None
     ) -> dict[str, Any]:
-        """Trains the best trials and the baseline again with the same fresh seeds and compares them.
+        """Trains the best trials and the baseline again with the same fresh seeds; see `second_look.rerank`."""
+        return second_look.rerank(self, top, seeds=seeds, steps=steps, task=task)
 
-        Args:
-            top: how many finalists, >= 1; with several objectives the front comes first.
-            seeds: fresh seeds, >= 2.
-            steps: training steps; None = the task's own.
-            task: another task to judge on; None = the study's.
+    def funnel(
+        self, stages: Sequence[object], *, top: int = 5, seeds: int = 5, curve_trials: int = 8
+    ) -> dict[str, Any]:
+        """Sends the best trials through larger and larger tasks; see `second_look.funnel`."""
+        return second_look.funnel(self, stages, top=top, seeds=seeds, curve_trials=curve_trials)
 
-        Returns:
-            The report of `automl.flows.rerank.rerank`, also stored with the study.
+    def simplify(
+        self, trial: int | None = None, *, seeds: int = 5, rounds: int = 20, steps: int | None = None
+    ) -> dict[str, Any]:
+        """Removes from a trial, part by part, what it does not need; see `second_look.simplify`."""
+        return second_look.simplify(self, trial, seeds=seeds, rounds=rounds, steps=steps)
 
-        Raises:
-            UsageError: no trial completed.
-        """
-        numbers = self._finalists(top)
-        objects = dict(self._objects)
-        plan = self._checked_plan() if task is None else self._on_task(task, objects)
-        self._objects = objects  # export needs the task as well
-        directory = work_directory(self.storage, self.name)
-        history = open_history(self.storage, self.name)
-        try:
-            executor = executor_of(self._log.header, objects, workers=self.session.workers, directory=directory)
-            try:
-                finalists = {number: self._log.opened[number].genotype for number in numbers}
-                report = rerank(plan, finalists, seeds=seeds, steps=steps, executor=executor)
-            finally:
-                executor.close()
-            report = {**report, "task_locator": plan.task_locator, "steps": steps}
-            history.note("rerank", report)
-        finally:
-            history.close()
-        self.refresh()
-        return dict(report)
+    def explain(self, trial: int) -> dict[str, Any]:
+        """Returns a trial part by part, and the line of its first parents; see `second_look.explain`."""
+        return second_look.explain(self, trial)
 
     def review(
         self, trial: int | None = None, *, approve: bool = False, reject: str | None = None, pull: bool = False
@@ -209,7 +200,7 @@ class Study:
         Raises:
             ExportError: it does not export, or ONNX Runtime gives other numbers; nothing is left behind.
         """
-        chosen = trial if trial is not None else self._to_export()
+        chosen = trial if trial is not None else second_look.most_wanted(self)
         if self._row(chosen)["outcome"] == "open":
             raise UsageError(f"Trial {chosen} has not ended. Go on with `automl resume {self.name}`, then export it.")
         publication = Publication(
@@ -220,12 +211,12 @@ class Study:
             tracking_uri=None if self.session.track == "none" else self.session.tracking_uri,
             command=f"automl export {self.name} --trial {chosen} --output {Path(directory).name}",
         )
-        return publish(self._checked_plan(), publication, objects=self._objects)
+        return publish(self.checked_plan(), publication, objects=self._objects)
 
     def replay(self, trial: int) -> dict[str, Any]:
         """Trains a trial again from its record; returns {"equal", "differences", "rungs"}."""
         self._row(trial)
-        plan = self._checked_plan()
+        plan = self.checked_plan()
         with tempfile.TemporaryDirectory(prefix="automl-replay-") as folder:
             executor = executor_of(self._log.header, self._objects, workers=1, directory=Path(folder))
             try:
@@ -257,7 +248,7 @@ class Study:
             text = f"The review is stored, but MLflow has not got it ({problem}). Send it with: automl sync {self.name}"
             warnings.warn(text, RuntimeWarning, stacklevel=2)
 
-    def _checked_plan(self) -> Plan:
+    def checked_plan(self) -> Plan:
         """Returns the plan to train with again: space, task and data must be what they were, the machine need not."""
         check_unchanged(self.name, self._log.header, accept_environment=True, objects=self._objects)
         return self.plan
@@ -267,25 +258,3 @@ class Study:
 
     def _row(self, number: int) -> dict[str, Any]:
         return row(self._log, number, objectives=self._objectives)
-
-    def _finalists(self, top: int) -> list[int]:
-        if top < 1:
-            raise InvalidSetting("top", top, "an int >= 1")
-        numbers = ranking(self._log, self._objectives)[:top]
-        if not numbers:
-            raise UsageError(
-                f"No trial of study {self.name!r} has completed, so there is none to rerank or export. `automl status"
-                f" {self.name}` says what rejected them."
-            )
-        return numbers
-
-    def _on_task(self, task: object, objects: dict[str, object]) -> Plan:
-        locator = task_locator(task, {}, objects)
-        return replace(self._checked_plan(), task=task_of(locator, objects), task_locator=locator)
-
-    def _to_export(self) -> int:
-        report: Mapping[str, Any] = self._log.notes.get("rerank", {})
-        for named in (report.get("winner"), report.get("chosen")):
-            if named is not None:
-                return int(named)
-        return self._finalists(1)[0]

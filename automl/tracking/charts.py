@@ -1,10 +1,12 @@
 """A study in one figure: the search, its outcomes, and what rejecting early saved.
 
 Why: a reviewer sees at a glance whether the search still improves and which filter does the rejecting.
-The rule: drawn from a `Tally` alone; trial numbers on the x axis, never times, so the same log gives the same picture.
+The rule: drawn from a `Tally` or a note alone; trial numbers on the x axis, never times, so the same log gives the
+same picture.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -89,6 +91,35 @@ def saved_steps(axes: Axes, tally: Tally) -> None:
     axes.set_title(f"steps saved: {share}", fontsize=9, color=INK)
     axes.set_ylim(bottom=0)
     _label(axes, "trial", "steps saved")
+
+
+def meta_validation_figure(report: Mapping[str, Any], *, title: str) -> Figure:
+    """Returns the figure: above, the best so far in the search; below, the same trials on the larger task.
+
+    Args:
+        report: of `automl.flows.meta_validation.meta_validation`.
+        title: name of the study.
+    """
+    figure = Figure(figsize=(9.0, 6.0), layout="constrained")
+    figure.suptitle(f"{title}: {_verdict(report)}", color=INK, fontsize=13)
+    above, below = figure.subplots(2, 1, sharex=True)
+    curve = report["curve"]
+    above.plot([one["trial"] for one in curve], [one["search"] for one in curve], "o-", color=BEST, linewidth=2)
+    _label(above, "", f"{report['search_objective']} in the search")
+    done = [one for one in curve if one["mean"] is not None]
+    numbers, means, spreads = ([one[name] for one in done] for name in ("trial", "mean", "sd"))
+    below.errorbar(numbers, means, yerr=spreads, fmt="o-", color=AMBER, capsize=3, label="mean and sd over seeds")
+    baseline = report["baseline"]["mean"]
+    if baseline is not None:
+        below.axhline(baseline, color=INK, linestyle="--", linewidth=1, label="baseline")
+    _label(below, "trial", f"{report['objective']} of {report['task']}")
+    below.legend(fontsize=8, frameon=False)
+    return figure
+
+
+def _verdict(report: Mapping[str, Any]) -> str:
+    words = {True: "meta-overfitting", False: "no meta-overfitting beyond noise", None: "larger task"}
+    return words[report["meta_overfitting"]]
 
 
 def _label(axes: Axes, x: str, y: str) -> None:

@@ -16,7 +16,7 @@ from typing import Literal
 
 from automl.contracts.history import Opened
 from automl.contracts.trial import Closed, Objective
-from automl.tracking.charts import study_figure
+from automl.tracking.charts import meta_validation_figure, study_figure
 from automl.tracking.mlflow_runs import RunStore, StoredRun
 from automl.tracking.pictures import candidate_png, png
 from automl.tracking.problems import SyncStatus, TrackingProblem
@@ -30,6 +30,7 @@ from automl.tracking.trial_run import TAG_PICTURE, TAG_REVIEW, TAG_TRIAL, StudyI
 STUDIES = "automl"
 PICTURE_FILE = "candidate.png"
 CHART_FILE = "study.png"
+META_VALIDATION_FILE = "meta_validation.png"
 
 
 class Sync:
@@ -95,6 +96,10 @@ class Sync:
         if fold.tally.trials:
             chart = png(study_figure(fold.tally, baseline=baseline_values(log), title=log.name))
             fold.store.add_files(fold.run, {TABLE_FILE: table_text(fold.rows).encode(), CHART_FILE: chart})
+        way = log.notes.get("funnel", {}).get("meta_validation")
+        if way:
+            picture = png(meta_validation_figure(way, title=log.name))
+            fold.store.add_files(fold.run, {META_VALIDATION_FILE: picture})
         for best in fold.tally.best:
             if best is not None:
                 self._add_picture(fold, log.opened[best[0]])

@@ -15,9 +15,12 @@ from automl.cli.app import app
 
 COMMANDS = (
     *("spaces", "tasks", "searchers", "search", "resume", "status", "top", "show"),
-    *("rerank", "review", "export", "replay", "sync", "ui"),
+    *("explain", "rerank", "simplify", "review", "export", "replay", "sync", "ui"),
 )
-READING = ("spaces", "tasks", "searchers", "status", "top", "show", "rerank", "review", "export", "replay", "sync")
+READING = (
+    *("spaces", "tasks", "searchers", "status", "top", "show", "explain", "rerank", "simplify"),
+    *("review", "export", "replay", "sync"),
+)
 
 
 def automl(*arguments: str) -> Result:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from automl.tracking.charts import study_figure
+from automl.tracking.charts import meta_validation_figure, study_figure
 from automl.tracking.pictures import candidate_png, png
 from automl.tracking.tally import Tally
 
@@ -44,3 +44,26 @@ def test_a_space_that_fails_to_draw_gives_a_picture_of_the_reason():
         raise ValueError("no layout")
 
     assert candidate_png(broken, {}).startswith(PNG)
+
+
+def test_the_way_of_the_search_is_drawn_above_the_larger_task():
+    report = {
+        "task": "large",
+        "search_objective": "score",
+        "objective": "loss",
+        "curve": [
+            {"trial": 0, "search": 0.1, "mean": 2.0, "sd": 0.1},
+            {"trial": 4, "search": 0.2, "mean": None, "sd": None},
+            {"trial": 9, "search": 0.3, "mean": 2.5, "sd": 0.2},
+        ],
+        "baseline": {"mean": 1.9, "sd": 0.1},
+        "meta_overfitting": True,
+    }
+    figure = meta_validation_figure(report, title="toy")
+    above, below = figure.axes
+    assert list(above.get_lines()[0].get_xdata()) == [0, 4, 9]
+    assert list(below.get_lines()[0].get_xdata()) == [0, 9], "what could not be trained has no point"
+    assert [above.get_ylabel(), below.get_ylabel()] == ["score in the search", "loss of large"]
+    assert figure.get_suptitle() == "toy: meta-overfitting"
+    untrained = report | {"curve": report["curve"][1:2], "baseline": {"mean": None}, "meta_overfitting": None}
+    assert png(meta_validation_figure(untrained, title="toy")).startswith(PNG)

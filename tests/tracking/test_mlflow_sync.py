@@ -195,3 +195,24 @@ def test_numbers_that_are_not_finite_are_no_metrics(uri, sync, made):
     run = runs_of(uri, "nan")["0"]
     assert "score" not in run.data.metrics
     assert run.data.tags["not_finite"] == "score@0"
+
+
+def test_the_way_of_the_search_on_a_larger_task_becomes_a_picture_of_the_study(uri, sync, made):
+    point = {"search": 0.7, "mean": 0.6, "sd": 0.01}
+    way = {
+        "task": "large",
+        "search_objective": "accuracy",
+        "objective": "accuracy",
+        "curve": [{"trial": 0, **point}],
+        "baseline": {"mean": 0.5},
+        "meta_overfitting": False,
+    }
+    client = MlflowClient(tracking_uri=uri)
+    for name, report, pictured in (("with", way, True), ("without", None, False)):
+        log = made.study(made.completed(0, 0.7), name=name)
+        notes = {**log.notes, "funnel": {"meta_validation": report}}
+        assert sync_study(sync(), replace(log, notes=notes)).complete
+        parent = client.get_experiment_by_name("automl").experiment_id
+        (study,) = client.search_runs([parent], filter_string=f"tags.study = '{name}'")
+        files = {file.path for file in client.list_artifacts(study.info.run_id)}
+        assert ("meta_validation.png" in files) == pictured
