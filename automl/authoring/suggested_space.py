@@ -5,6 +5,7 @@ The rule: the genotype *is* the mapping of answers, so `encode` is the identity 
 """
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -110,7 +111,7 @@ class SuggestedSpace:
         lines = "\n".join(f"{name} = {answer}" for name, answer in genotype.items())
         axes.text(0.02, 0.98, lines, va="top", family="monospace", transform=axes.transAxes)
 
-    def source(self, genotype: Genotype) -> str | None:
+    def source(self, genotype: Genotype, *, advice: Mapping[str, float] = MappingProxyType({})) -> str | None:
         """Returns None: only a space that knows its own mathematics can print it."""
         return None
 

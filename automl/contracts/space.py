@@ -6,6 +6,7 @@ apart. The rule: a space is pure and closed; whatever it returns decodes, and eq
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
 
 from automl.canonical import JSON
@@ -118,8 +119,14 @@ class SearchSpace(Protocol):
     def draw(self, genotype: Genotype, axes: Any) -> None:
         """Draws the genotype onto a matplotlib `Axes`."""
 
-    def source(self, genotype: Genotype) -> str | None:
-        """Returns a dependency-free PyTorch file of the candidate, or None where the space has no such form."""
+    def source(self, genotype: Genotype, *, advice: Mapping[str, float] = MappingProxyType({})) -> str | None:
+        """Returns a dependency-free PyTorch file of the candidate, or None where the space has no such form.
+
+        Args:
+            genotype: of the candidate.
+            advice: settings of the recipe that it was judged best with (learning_rate, weight_decay), for the file's
+                documentation; empty = unknown.
+        """
 
     def zoo(self) -> Mapping[str, Genotype]:
         """Returns published designs by name; evolution starts from them."""

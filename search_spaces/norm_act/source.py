@@ -8,6 +8,7 @@ node of the canonical form. The text is only ever written to disk; nothing here 
 import re
 import textwrap
 from collections.abc import Mapping
+from types import MappingProxyType
 
 from search_spaces.norm_act.canonical_form import simplify
 from search_spaces.norm_act.formula import formula
@@ -100,12 +101,13 @@ if __name__ == "__main__":
 '''
 
 
-def layer_source(nodes: Nodes, *, groups: int) -> str:
+def layer_source(nodes: Nodes, *, groups: int, advice: Mapping[str, float] = MappingProxyType({})) -> str:
     """Returns the text of a Python file with the module `NormAct(channels)`.
 
     Args:
         nodes: the graph, dead nodes allowed.
         groups: channel groups of the `whcg` moments, lowered where it does not divide the channels.
+        advice: settings of the recipe that the layer was judged best with, for the docstring.
     """
     short = share(simplify(nodes))
     moments = batch_moments(short)
@@ -117,21 +119,23 @@ def layer_source(nodes: Nodes, *, groups: int) -> str:
     constants = [f"EPS = {EPS}"]
     constants += [f"GROUPS = {groups}"] if "group_" in body else []
     constants += [f"MOMENTUM = {MOMENTUM}"] if moments else []
-    head = f"{_docstring(short)}\nimport torch\nfrom torch import Tensor, nn\n\n" + "\n".join(constants)
+    head = f"{_docstring(short, advice)}\nimport torch\nfrom torch import Tensor, nn\n\n" + "\n".join(constants)
     return "\n\n\n".join([head, *(text.strip("\n") for text in helpers), body, _SELF_TEST.strip("\n")]) + "\n"
 
 
-def _docstring(nodes: Nodes) -> str:
+def _docstring(nodes: Nodes, advice: Mapping[str, float]) -> str:
     aggregates = any(TABLE[operator].moment for operator, *_ in nodes)
     axes = (
         "mean_I, rms_I and std_I are the mean, the root mean square and the standard deviation over I: b the batch, c "
         "the channels (cg: those of one group), w and h the positions. Second moments get + EPS under the root. "
     )
+    settings = ", ".join(f"{name} {value:g}" for name, value in advice.items())
     paragraphs = [
         "The input x is [batch, channels, height, width]; gamma, beta, v0 and v1 are learned per channel and start at "
         "1, 0, 0 and 1. Division, log and sqrt treat magnitudes below EPS as EPS. " + (axes if aggregates else ""),
         "Put it where a network has a normalization followed by an activation. Moments over the batch, if there are "
         "any, are running ones in evaluation.",
+        *([f"Judged best with {settings}."] if settings else []),
         "Found in the search space norm-act (primitive operators of EvoNorm, Liu et al. 2020, arXiv 2004.02967). Needs "
         "torch only.",
     ]

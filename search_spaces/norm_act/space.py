@@ -7,6 +7,7 @@ graphs that could be a layer become trials. The rule: a draw passes `Prober.reas
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -167,9 +168,9 @@ class NormActSpace(SuggestedSpace):
         """Draws the live graph, from the given values on the left to the output on the right."""
         draw_graph(to_nodes(genotype), axes)
 
-    def source(self, genotype: Genotype) -> str:
+    def source(self, genotype: Genotype, *, advice: Mapping[str, float] = MappingProxyType({})) -> str:
         """Returns a file with the layer as an `nn.Module` that needs torch only."""
-        return layer_source(to_nodes(genotype), groups=self.groups)
+        return layer_source(to_nodes(genotype), groups=self.groups, advice=advice)
 
     def zoo(self) -> Mapping[str, Genotype]:
         """Returns the published designs that these settings allow."""

@@ -2,3 +2,7 @@
 
 Paper: Chen et al. 2023, "Symbolic Discovery of Optimization Algorithms" (arXiv 2302.06675).
 """
+
+from search_spaces.optimizer_program.space import OptimizerProgramSpace
+
+__all__ = ["OptimizerProgramSpace"]

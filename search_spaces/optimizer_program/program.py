@@ -138,6 +138,8 @@ def _statement_fault(statement: Statement, kinds: Sequence[int], vocabulary: Voc
         if wanted not in (ANY, kind):
             return f"{function.name} takes a {KINDS[wanted]} where {name} is a {KINDS[kind]}"
     result = result_kind(statement, kinds)
+    if target == T and not vocabulary.step:
+        return f"t is no variable in the vocabulary {vocabulary.name!r}"
     if target < FIRST_LOCAL and result != FIXED_KINDS[target]:
         return f"{VARIABLES[target]} is always a {KINDS[FIXED_KINDS[target]]}; this is a {KINDS[result]}"
     return ""

@@ -93,7 +93,7 @@ def divide(a: Tensor, b: Tensor) -> Tensor:
 
 def divide_away_from_zero(a: Tensor, b: Tensor) -> Tensor:
     """Returns a / (b + 1e-8) for b >= 0 and a / (b - 1e-8) for b < 0."""
-    return a / (b + torch.where(b < 0, -EPS, EPS).to(b))
+    return a / torch.where(b < 0, b - EPS, b + EPS)
 
 
 def cube_root(x: Tensor) -> Tensor:

@@ -20,7 +20,7 @@ LEAVES: Final = 1
 """One number per parameter tensor (a leaf)."""
 TREE: Final = 2
 """A tensor for each parameter tensor, of its shape."""
-KINDS: Final = ("scalar", "leaves", "tree")
+KINDS: Final = ("scalar", "number per tensor", "tree")
 """A smaller kind is broadcast to a larger one, so an element-wise result has the largest kind of its arguments."""
 
 ANY: Final = -1

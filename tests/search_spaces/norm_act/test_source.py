@@ -91,3 +91,9 @@ def test_lines_fit_a_page_and_compile(name):
     text = layer_source(DESIGNS[name], groups=8)
     assert max(map(len, text.splitlines())) <= 130
     compile(text, name, "exec")
+
+
+def test_the_settings_it_was_judged_with_stand_in_the_docstring() -> None:
+    text = layer_source(DESIGNS["evonorm-s0"], groups=8, advice={"learning_rate": 0.1, "weight_decay": 5e-4})
+    assert "Judged best with learning_rate 0.1, weight_decay 0.0005." in text.partition("import torch")[0]
+    assert "Judged" not in layer_source(DESIGNS["evonorm-s0"], groups=8)
