@@ -15,6 +15,7 @@ from automl.assemble.plan import task_of
 from automl.canonical import JSON, digest
 from automl.contracts import Leg, RungJob, StudyLog
 from automl.errors import ExportError
+from automl.flows.alternatives import choose
 from automl.flows.plan import Plan
 from automl.flows.rerank import FIRST_REPLICATE, SPLITS
 from automl.plugins import Objects
@@ -67,7 +68,7 @@ def publish(plan: Plan, publication: Publication, *, objects: Objects) -> dict[s
     if report:
         plan = replace(plan, task=task_of(report["task_locator"], objects), task_locator=report["task_locator"])
     runner = runner_of(objects, publication.snapshots)
-    legs = {leg.variant: leg for leg in reversed(plan.task.legs("rerank"))}
+    legs = {leg.variant: leg for leg in _chosen_legs(plan, publication)}
     bundles = {}
     for variant in plan.variants:
         place = publication.directory if len(legs) == 1 else publication.directory / variant
@@ -78,21 +79,24 @@ def publish(plan: Plan, publication: Publication, *, objects: Objects) -> dict[s
 
 def _write(plan: Plan, publication: Publication, leg: Leg, *, runner: "Runner", directory: Path) -> dict[str, Any]:
     from automl.export.bundle import Candidate, Provenance, write_bundle
+    from automl.export.update_step import update_step_of
 
     genotype = publication.log.opened[publication.trial].genotype
     job = _job(plan, publication, leg)
     chosen = publication.report.get("chosen") == publication.trial
     snapshot = publication.report["snapshots"].get(job.leg.key) if chosen else None
     test = plan.task.data("test", leg.variant)
+    model = runner.model(job, snapshot=snapshot).to("cpu")
     bundle = write_bundle(
         directory,
         Candidate(
-            module=runner.model(job, snapshot=snapshot).to("cpu"),
+            module=model,
             inputs=test.inputs,
-            measure=lambda model: plan.task.measure(model, test),
+            measure=lambda measured: plan.task.measure(measured, test),
             genotype=genotype,
             description=plan.space.describe(genotype),
-            source=plan.space.source(genotype),
+            source=plan.space.source(genotype, advice=_advice(plan, leg)),
+            update_step=update_step_of(runner.recipe(job.refs[0]).update_rule, model),
         ),
         provenance=Provenance(
             study=publication.log.name,
@@ -110,6 +114,25 @@ def _write(plan: Plan, publication: Publication, leg: Leg, *, runner: "Runner", 
         "registered": registered,
         "problem": problem,
     }
+
+
+def _chosen_legs(plan: Plan, publication: Publication) -> tuple[Leg, ...]:
+    """Returns one leg per architecture: as the rerank chose, else the best of the search, else the task's first."""
+    rows = {row["trial"]: row for row in publication.report.get("finalists", ())}
+    if publication.trial in rows:
+        return tuple(Leg.from_json(leg) for leg in rows[publication.trial]["legs"])
+    curves = publication.log.closed[publication.trial].curves
+    reached = {leg: curves[leg.key] for leg in plan.task.legs("search") if leg.key in curves}
+    first = {leg.variant: leg for leg in reversed(plan.task.legs("rerank"))}
+    best = choose(plan.task.objectives, [reached]) or ()
+    return tuple({**first, **{leg.variant: leg for leg in best}}.values())
+
+
+def _advice(plan: Plan, leg: Leg) -> dict[str, float]:
+    """Returns the settings that the candidate is trained with, for whoever uses it elsewhere."""
+    recipe = plan.task.baseline(leg.variant)
+    known = {"learning_rate": recipe.learning_rate, "weight_decay": recipe.weight_decay}
+    return {name: leg.overrides.get(name, value) for name, value in known.items()}
 
 
 def _job(plan: Plan, publication: Publication, leg: Leg) -> RungJob:

@@ -83,7 +83,8 @@ class TraceableRule(Protocol):
         """Returns a module (w, g, *state, lr, t) -> (new w, *new state) without weight decay.
 
         Every tensor but lr and t is flat, [numbers]; lr (the recipe's) and t (from 1) are 0-d. `state_names` of the
-        module names the states.
+        module names the states; `noise_names`, where it has them, names further inputs behind t: standard normal
+        numbers, flat.
         """
 
 

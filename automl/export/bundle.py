@@ -23,6 +23,8 @@ from automl.export.onnx_model import OnnxReport, export_onnx
 from automl.export.parity import Parity, check_parity
 from automl.export.torch_source import FILE_NAME as SOURCE_FILE
 from automl.export.torch_source import SourceEvidence, write_candidate
+from automl.export.update_step import FILE_NAME as STEP_FILE
+from automl.export.update_step import UpdateStep, export_update_step
 from automl.export.weights import write_weights
 
 MODEL_FILE = "model.onnx"
@@ -45,6 +47,7 @@ class Candidate:
         genotype: as stored.
         description: one line for people.
         source: dependency-free PyTorch file, None where the space has no such form.
+        update_step: one step of the optimizer that trained it, None where it cannot be shown as a graph.
     """
 
     module: Module
@@ -53,6 +56,7 @@ class Candidate:
     genotype: Genotype
     description: str
     source: str | None = None
+    update_step: UpdateStep | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,8 +106,8 @@ def write_bundle(directory: Path, candidate: Candidate, *, provenance: Provenanc
         provenance: how it came about.
 
     Raises:
-        ExportError: not exportable, parity does not hold, source refused, or the folder is taken or cannot be
-            written; nothing is left behind.
+        ExportError: not exportable, parity does not hold (of the model or of the optimizer's step), source refused, or
+            the folder is taken or cannot be written; nothing is left behind.
     """
     _refuse_taken(directory)
     try:
@@ -137,6 +141,9 @@ def _write_files(folder: Path, candidate: Candidate, provenance: Provenance) -> 
     (folder / GENOTYPE_FILE).write_text(dumps(candidate.genotype), encoding="utf-8")
     elements = write_weights(module, folder / WEIGHTS_FILE, metadata=identity)
     source = None if candidate.source is None else write_candidate(candidate.source, folder / SOURCE_FILE)
+    step = None
+    if candidate.update_step is not None:
+        step = export_update_step(candidate.update_step, folder / STEP_FILE, metadata=identity)
     files = {path.name: _sha256(path) for path in sorted(folder.iterdir())}
     manifest: dict[str, JSON] = {
         "version": MANIFEST_VERSION,
@@ -150,6 +157,7 @@ def _write_files(folder: Path, candidate: Candidate, provenance: Provenance) -> 
         "weights": elements,
         "onnx": report.to_json(),
         "source": None if source is None else source.to_json(),
+        "update_step": None if step is None else step.to_json(),
         "parity_holds": parity.holds,
         "packages": {name: installed_version(name) for name in PACKAGES},
         "files": files,

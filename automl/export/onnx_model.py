@@ -9,11 +9,11 @@ The rule: eval mode, float32 as given, a fixed opset, one file, quiet; what the 
 import io
 import logging
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, TypeAlias
 
 import onnx
 import torch
@@ -23,6 +23,8 @@ from torch.nn import Module
 
 from automl.canonical import JSON
 from automl.errors import ExportError
+
+Exporter: TypeAlias = Literal["torch.export", "torchscript"]
 
 OPSET = 20
 """First opset with GELU; read by ONNX Runtime 1.17 and later."""
@@ -46,7 +48,7 @@ class OnnxReport:
         size_bytes: of the file.
     """
 
-    exporter: Literal["torch.export", "torchscript"]
+    exporter: Exporter
     fallback_reason: str | None
     opset: int
     nodes: int
@@ -91,22 +93,37 @@ def export_onnx(module: Module, example: Tensor, path: Path, *, metadata: Mappin
         raise ExportError(f"Example batch of {len(example)}; give at least 2 rows, else the batch size is baked in.")
     with _quiet(), _eval_mode(module):
         model, exporter, reason = _exported(module, example)
-        if model.ByteSize() > MAX_SINGLE_FILE_BYTES:
-            raise ExportError(f"The model has {model.ByteSize():,} bytes; one file holds {MAX_SINGLE_FILE_BYTES:,}.")
-        onnx.helper.set_model_props(model, {**metadata, "exporter": exporter})
+        return _write(model, path, exporter=exporter, fallback_reason=reason, metadata=metadata)
+
+
+def export_graph(
+    module: Module,
+    arguments: Mapping[str, Tensor],
+    path: Path,
+    *,
+    outputs: Sequence[str],
+    metadata: Mapping[str, str],
+) -> OnnxReport:
+    """Writes a module of several inputs and outputs as one checked ONNX file; every shape is that of the example.
+
+    Args:
+        module: (tensors) -> tensors; exported in eval mode, its mode is restored.
+        arguments: name -> example of each input, in order; all stay inputs of the file, used or not.
+        path: file to write.
+        outputs: names of the results, in order.
+        metadata: stored in the file.
+
+    Raises:
+        ExportError: torch.export cannot express it (tracing is no way out: it drops inputs that are not used), or it
+            is too large for one file.
+    """
+    with _quiet(), _eval_mode(module):
         try:
-            onnx.checker.check_model(model, full_check=True)
-        except Exception as error:
-            raise ExportError(f"The exported model is not valid ONNX: {_short(error)}") from error
-    content = model.SerializeToString(deterministic=True)
-    path.write_bytes(content)
-    return OnnxReport(
-        exporter=exporter,
-        fallback_reason=reason,
-        opset=next(entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")),
-        nodes=len(model.graph.node),
-        size_bytes=len(content),
-    )
+            values = tuple(arguments.values())
+            model = _captured(_Copied(module), values, inputs=tuple(arguments), outputs=outputs, optimize=False)
+        except Exception as error:  # torch.export refuses programs with many error types
+            raise ExportError(f"Not exportable. torch.export: {_short(error)}") from error
+        return _write(model, path, exporter="torch.export", fallback_reason=None, metadata=metadata)
 
 
 def read_onnx(path: Path) -> onnx.ModelProto:
@@ -130,11 +147,49 @@ def read_metadata(path: Path) -> dict[str, str]:
     return _props(read_onnx(path))
 
 
-def _exported(
-    module: Module, example: Tensor
-) -> tuple[onnx.ModelProto, Literal["torch.export", "torchscript"], str | None]:
+class _Copied(Module):
+    """Returns copies of what a module returns: the exporter would rename an input that is handed through."""
+
+    def __init__(self, module: Module) -> None:
+        super().__init__()
+        self.module = module
+
+    def forward(self, *arguments: Tensor) -> tuple[Tensor, ...]:
+        return tuple(result.clone() for result in self.module(*arguments))
+
+
+def _write(
+    model: onnx.ModelProto,
+    path: Path,
+    *,
+    exporter: Exporter,
+    fallback_reason: str | None,
+    metadata: Mapping[str, str],
+) -> OnnxReport:
+    """Checks a model and writes it."""
+    if model.ByteSize() > MAX_SINGLE_FILE_BYTES:
+        raise ExportError(f"The model has {model.ByteSize():,} bytes; one file holds {MAX_SINGLE_FILE_BYTES:,}.")
+    onnx.helper.set_model_props(model, {**metadata, "exporter": exporter})
     try:
-        return _captured(module, example), "torch.export", None
+        onnx.checker.check_model(model, full_check=True)
+    except Exception as error:
+        raise ExportError(f"The exported model is not valid ONNX: {_short(error)}") from error
+    content = model.SerializeToString(deterministic=True)
+    path.write_bytes(content)
+    return OnnxReport(
+        exporter=exporter,
+        fallback_reason=fallback_reason,
+        opset=next(entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")),
+        nodes=len(model.graph.node),
+        size_bytes=len(content),
+    )
+
+
+def _exported(module: Module, example: Tensor) -> tuple[onnx.ModelProto, Exporter, str | None]:
+    try:
+        free = ({0: torch.export.Dim(_BATCH, min=1)},)
+        model = _captured(module, (example,), inputs=(_INPUT,), outputs=(_OUTPUT,), dynamic_shapes=free)
+        return model, "torch.export", None
     except Exception as first:  # torch.export refuses programs with many error types
         reason = _short(first)
     try:
@@ -143,16 +198,28 @@ def _exported(
         raise ExportError(f"Not exportable. torch.export: {reason}. TorchScript: {_short(second)}.") from second
 
 
-def _captured(module: Module, example: Tensor) -> onnx.ModelProto:
-    """The newer exporter; the batch axis is proven to be free."""
+def _captured(
+    module: Module,
+    arguments: tuple[Tensor, ...],
+    *,
+    inputs: Sequence[str],
+    outputs: Sequence[str],
+    dynamic_shapes: Any = None,
+    optimize: bool = True,
+) -> onnx.ModelProto:
+    """The newer exporter; the axes of `dynamic_shapes` are proven to be free.
+
+    Its optimizer (onnxscript 0.7) takes an added constant of up to 1e-8 for 0 and drops it: the epsilon of Adam.
+    """
     program = torch.onnx.export(
         module,
-        (example,),
+        arguments,
         dynamo=True,
-        dynamic_shapes=({0: torch.export.Dim(_BATCH, min=1)},),
-        input_names=[_INPUT],
-        output_names=[_OUTPUT],
+        dynamic_shapes=dynamic_shapes,
+        input_names=inputs,
+        output_names=outputs,
         opset_version=OPSET,
+        optimize=optimize,
         verbose=False,
     )
     if program is None:

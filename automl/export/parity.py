@@ -40,7 +40,7 @@ class Case:
     """One comparison.
 
     Attributes:
-        name: "real", "zero", "large", "same sample", or "metric <name>".
+        name: "real", "zero", "large" ("reversed" for whole numbers), "same sample", or "metric <name>".
         batch: rows of the batch; None for metrics.
         max_abs: largest absolute difference; None = not comparable (shapes or non-finite places differ).
         max_rel: the same over the largest output of the case.
@@ -95,7 +95,7 @@ def check_parity(
     Args:
         module: in eval mode, on the CPU, float32.
         path: its ONNX file.
-        inputs: [at least 64, ...] real examples; fewer are repeated.
+        inputs: [at least 64, ...] real examples, whole numbers where the model takes tokens; fewer are repeated.
         measure: model -> the task's metrics on a dataset; called with the module and with the ONNX file as a module.
 
     Raises:
@@ -106,7 +106,7 @@ def check_parity(
     exported = OnnxModule(path)
     rows = inputs.repeat(-(-BATCHES[-1] // len(inputs)), *[1] * (inputs.dim() - 1))[: BATCHES[-1]]
     allowed = max(LEAST_TOLERANCE, ROUNDING_PER_LAYER * _leaves(module))
-    kinds = {"real": rows, "zero": torch.zeros_like(rows), "large": rows * LARGE}
+    kinds = {"real": rows, "zero": torch.zeros_like(rows), **_extreme(rows)}
     with torch.inference_mode():
         cases = [
             _compare(name, module, exported, kind[:batch], least=allowed)
@@ -118,9 +118,16 @@ def check_parity(
     return Parity(cases=tuple(cases))
 
 
+def _extreme(rows: Tensor) -> dict[str, Tensor]:
+    """Large inputs; tokens cannot be scaled, so they are read backwards instead: known tokens, unusual texts."""
+    if rows.is_floating_point():
+        return {"large": rows * LARGE}
+    return {"reversed": rows.flip(tuple(range(1, rows.dim())))}
+
+
 def _compare(name: str, module: Module, exported: Module, batch: Tensor, *, least: float) -> Case:
     expected = module(batch)
-    moved = module(_next_floats(batch))
+    moved = module(next_floats(batch))
     tolerance = min(MOST_TOLERANCE, max(least, OWN_MOVEMENTS * _relative(expected, moved)))
     return _case(name, expected, _run(exported, batch), tolerance=tolerance)
 
@@ -163,7 +170,7 @@ def _metrics(expected: Mapping[str, float], found: Mapping[str, float]) -> list[
 
 def _case(name: str, expected: Tensor, found: Tensor | str, *, tolerance: float, batch: int | None = None) -> Case:
     rows = batch or len(expected)
-    note = found if isinstance(found, str) else _incomparable(expected, found)
+    note = found if isinstance(found, str) else different_places(expected, found)
     if note or isinstance(found, str):
         return Case(name=name, batch=rows, max_abs=None, max_rel=None, tolerance=tolerance, holds=False, note=note)
     apart, relative = _distance(expected, found), _relative(expected, found)
@@ -171,7 +178,8 @@ def _case(name: str, expected: Tensor, found: Tensor | str, *, tolerance: float,
     return Case(name=name, batch=rows, max_abs=apart, max_rel=relative, tolerance=tolerance, holds=holds)
 
 
-def _incomparable(expected: Tensor, found: Tensor) -> str:
+def different_places(expected: Tensor, found: Tensor) -> str:
+    """Returns why two results cannot be compared number by number: shape, NaN, infinity; "" where they can."""
     if expected.shape != found.shape:
         return f"shape {tuple(found.shape)}, expected {tuple(expected.shape)}"
     same = (
@@ -191,11 +199,16 @@ def _run(exported: Module, batch: Tensor) -> Tensor | str:
 
 
 def _own(module: Module, batch: Tensor) -> tuple[Tensor, Tensor]:
-    return module(batch), module(_next_floats(batch))
+    return module(batch), module(next_floats(batch))
 
 
-def _next_floats(batch: Tensor) -> Tensor:
-    """Every second value one unit in the last place up, the others down; zeros stay within 1e-38."""
+def next_floats(batch: Tensor) -> Tensor:
+    """Every second value one unit in the last place up, the others down; zeros stay within 1e-38.
+
+    Whole numbers have no such neighbours and stay as they are.
+    """
+    if not batch.is_floating_point():
+        return batch
     towards = torch.full_like(batch, torch.inf)
     towards.view(-1)[::2] = -torch.inf
     return torch.nextafter(batch, towards)

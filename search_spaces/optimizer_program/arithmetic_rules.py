@@ -44,6 +44,7 @@ def negative(nodes: Nodes, x: int) -> int | None:
 
 
 def add(nodes: Nodes, x: int, y: int) -> int | None:
+    """Rewrites x + y: zeros, x + x = 2 x, signs."""
     for value, other in ((x, y), (y, x)):
         if value in ZERO:
             return widest(nodes, other, value)
@@ -57,6 +58,7 @@ def add(nodes: Nodes, x: int, y: int) -> int | None:
 
 
 def sub(nodes: Nodes, x: int, y: int) -> int | None:
+    """Rewrites x - y: x - x = 0, zeros, constants and signs into sums."""
     if x == y:
         return ZERO[nodes.kinds[x]]
     if y in ZERO:
@@ -75,6 +77,7 @@ def sub(nodes: Nodes, x: int, y: int) -> int | None:
 
 
 def mul(nodes: Nodes, x: int, y: int) -> int | None:
+    """Rewrites x * y: zeros, ones, squares and cubes, signs."""
     if x in ZERO or y in ZERO:
         return ZERO[max(nodes.kinds[x], nodes.kinds[y])]
     if x == y:
@@ -100,6 +103,7 @@ def mul(nodes: Nodes, x: int, y: int) -> int | None:
 
 
 def div(nodes: Nodes, x: int, y: int) -> int | None:
+    """Rewrites x / y: zeros, x / x and x / |x|, reciprocals, powers of two (exact as products), signs."""
     if x in ZERO or y in ZERO:  # x / 0 is 0 in this language
         return ZERO[max(nodes.kinds[x], nodes.kinds[y])]
     if x == y:

@@ -28,7 +28,7 @@ from search_spaces.optimizer_program.value_facts import MUL
 from search_spaces.optimizer_program.value_numbering import DEAD, FormTable, Roots
 
 MAX_FORMS: Final = 100_000
-"""Values kept before a table is dropped; about 60 MB."""
+"""Values kept before a table is dropped; about 30 MB."""
 
 _THREAD: Final = threading.local()
 

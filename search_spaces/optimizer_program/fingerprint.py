@@ -7,7 +7,8 @@ The rule: answers never depend on what was asked before, and only what cannot tr
 
 Signs, branches and bounds hide numbers: Lion with 0.9 and with 0.91 would agree on any few steps. So what they read
 is part of the identity: of a sign (and of x / |x| in all its disguises) what it is the sign of, up to its scale; of
-`select`, `maximum`, `minimum` and `clip` their arguments; of a magnitude its argument, if that had one sign only.
+`select`, `maximum`, `minimum` and `clip` their arguments; of a magnitude its argument, if that had one sign only; and
+how a state is made that stayed 0.
 """
 
 import hashlib
@@ -20,7 +21,7 @@ from search_spaces.optimizer_program.canonical_form import forms
 from search_spaces.optimizer_program.probe import ALIKE, GIVEN, ORDINARY, Array, Probe, Trace
 from search_spaces.optimizer_program.program import G, Program
 from search_spaces.optimizer_program.value_facts import CLIP, DIV, MAXIMUM, MINIMUM, MUL, SELECT, SIGN
-from search_spaces.optimizer_program.value_numbering import ON_GRADIENT, FormTable, Roots
+from search_spaces.optimizer_program.value_numbering import DEAD, ON_GRADIENT, ON_STATES, FormTable, Roots
 from search_spaces.optimizer_program.vocabulary import FUNCTIONS, INDEX, TREE
 
 Reason: TypeAlias = Literal[
@@ -45,6 +46,9 @@ throws a weight a million times its size, and learning rates that are tried diff
 
 NOTHING: Final = 1e-12
 """Updates below this are none: at 1000 times the learning rate a float32 weight of 0.1 does not change."""
+
+MAX_VERDICTS: Final = 50_000
+"""Verdicts kept before they are dropped; about 10 MB."""
 
 _BITS: Final = 27
 """Binary digits that count: eight decimal ones."""
@@ -73,13 +77,14 @@ class Prober:
         """Returns why a program is not worth a trial, or "".
 
         An update is refused that ignores the gradient, or that on the steps of the probe is 0 throughout, is not finite
-        or huge where gradients and parameters are ordinary, or never has a positive inner product with gradients that agree.
+        or huge where gradients and parameters are ordinary, or never has a positive inner product with gradients that
+        agree.
         """
         return self._judged(program)[1]
 
     def _judged(self, program: Program) -> tuple[str, Reason]:
         table = forms()
-        if table is not self._probe.table:
+        if table is not self._probe.table or len(self._seen) > MAX_VERDICTS:
             self._probe = Probe(table)
             self._seen.clear()
         roots = table.roots(program)
@@ -113,6 +118,7 @@ def _name(table: FormTable, roots: Roots, trace: Trace) -> str:
         text = b"zero"
     else:
         hidden = [_hidden(table, trace, value) for value in trace.order]
+        hidden += [table.digest(root) for root in roots[1:] if root != DEAD and _is_idle(table, trace, root)]
         if largest < np.inf and None not in hidden:
             text = b"function" + _rounded(updates) + b"".join(sorted({part for part in hidden if part}))
         else:
@@ -146,6 +152,11 @@ def _hidden(table: FormTable, trace: Trace, value: int) -> bytes | None:
     if function == SELECT:
         named[0] = _digest(_rounded(_direction(parts[0])))
     return b"".join(named) if len(named) < 2 else _digest(FUNCTIONS[function].name.encode() + b"".join(named))
+
+
+def _is_idle(table: FormTable, trace: Trace, root: int) -> bool:
+    """Whether a state stayed 0 on the probe that other gradients or parameters might move."""
+    return bool(table.masks[root] & ~ON_STATES) and not trace.rows(root).any()
 
 
 def _is_one_size(rows: Array) -> bool:

@@ -19,7 +19,7 @@ _THIRD: Final = 1 / 3
 
 
 def _sign(x: float) -> float:
-    return x if x != x else float((x > 0) - (x < 0))
+    return float((x > 0) - (x < 0))
 
 
 def _maximum(a: float, b: float) -> float:

@@ -220,11 +220,11 @@ def _scaled(after: Callable[..., Kernel]) -> Callable[..., Kernel]:
 
 
 _BUILDERS: Final[Mapping[str, Callable[..., Kernel]]] = {
-    "exp10": _exp10, "cube": _cube, "root": _root, "sqrt": _sqrt, "div_finite": _div_finite,
-    "div_nonnegative": _div_nonnegative, "reciprocal_nonnegative": _reciprocal_nonnegative, "cbrt": _cbrt, "log1p": _log1p, "copy": _copy, "div": _div,
-    "reciprocal": _reciprocal, "sdiv": _sdiv, "select": _select, "lerp": _lerp, "affine": _affine, "fma": _affine,
-    "addcmul": _addcmul, "addcdiv": _addcdiv, "scaled_fma": _scaled(_affine), "scaled_addcmul": _scaled(_addcmul),
-    "scaled_addcdiv": _scaled(_addcdiv),
+    "exp10": _exp10, "cube": _cube, "cbrt": _cbrt, "log1p": _log1p, "copy": _copy, "root": _root, "sqrt": _sqrt,
+    "div": _div, "div_finite": _div_finite, "div_nonnegative": _div_nonnegative, "reciprocal": _reciprocal,
+    "reciprocal_nonnegative": _reciprocal_nonnegative, "sdiv": _sdiv, "select": _select, "lerp": _lerp,
+    "affine": _affine, "fma": _affine, "addcmul": _addcmul, "addcdiv": _addcdiv, "scaled_fma": _scaled(_affine),
+    "scaled_addcmul": _scaled(_addcmul), "scaled_addcdiv": _scaled(_addcdiv),
 }  # fmt: skip
 _REDUCED: Final = frozenset({
     "interp", "dot", "cosine_sim", "global_norm", "norm", "clip", "pi", "e", "eps", "leaf_dot", "row_mean", "col_mean",

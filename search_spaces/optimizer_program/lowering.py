@@ -207,4 +207,3 @@ class _Lowering:
         """The node of a new state, which is none of the inputs."""
         node = self._operand(value, TREE)
         return node if self.graph.nodes[node][1] else self.graph.add("copy", (node,), TREE)
-

@@ -201,7 +201,6 @@ class _Buffers:
         return self.next_slot - 1
 
 
-
 def _untouchable(one: Instruction) -> set[int]:
     """The operands whose memory the result must not take; one may stand in several places."""
     allowed = rewritable(one.operation, len(one.operands))

@@ -148,4 +148,3 @@ class ValueGraph:
         if name != "power" or self.nodes[arguments[1]][0] != "t":
             return False
         return 0 <= self.constants.get(arguments[0], -1.0) < 1
-

@@ -9,6 +9,7 @@ import torch
 from automl.canonical import digest
 from automl.errors import ExportError
 from automl.export.bundle import Candidate, Provenance, read_manifest, verify_bundle, write_bundle
+from automl.export.update_step import UpdateStep
 
 PROVENANCE = Provenance(study="toy", trial=3, seed=0, command="automl export toy --trial 3", details={"a": 1})
 SOURCE = "import torch\nif __name__ == '__main__':\n    print(torch.ones(1).item())\n"
@@ -32,10 +33,36 @@ def test_a_bundle_holds_everything_with_hashes(candidate, tmp_path):
     assert manifest["genotype_digest"] == digest({"op": "mul"})
     assert manifest["packages"]["torch"] == torch.__version__
     assert json.loads((bundle.directory / "parity.json").read_text())["holds"] is True
+    assert manifest["update_step"] is None
     assert verify_bundle(bundle.directory) == ()
     (bundle.directory / "model.onnx").write_bytes(b"changed")
     (bundle.directory / "genotype.json").unlink()
     assert verify_bundle(bundle.directory) == ("genotype.json", "model.onnx")
+
+
+class GradientDescent(torch.nn.Module):
+    state_names = ()
+    wrong = 0.0
+
+    def forward(self, w, g, lr, t):
+        return (w - lr * (g if not torch.compiler.is_exporting() else g + self.wrong),)
+
+
+def test_a_bundle_holds_the_optimizers_step(candidate, tmp_path):
+    step = UpdateStep(module=GradientDescent(), parameters={"0.weight": (4, 1, 3, 3), "0.bias": (4,)})
+    bundle = write_bundle(tmp_path / "out", replace(candidate, update_step=step), provenance=PROVENANCE)
+    assert "update_step.onnx" in bundle.files
+    report = read_manifest(bundle.directory)["update_step"]
+    assert (report["inputs"], report["outputs"]) == (["w", "g", "lr", "t"], ["new_w"])
+
+
+def test_a_step_that_does_not_agree_leaves_nothing_behind(candidate, tmp_path):
+    module = GradientDescent()
+    module.wrong = 1.0
+    step = UpdateStep(module=module, parameters={"0.bias": (4,)})
+    with pytest.raises(ExportError, match="ONNX step"):
+        write_bundle(tmp_path / "out", replace(candidate, update_step=step), provenance=PROVENANCE)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_refused_source_leaves_nothing_behind(candidate, tmp_path):

@@ -106,3 +106,39 @@ def test_nothing_compared_is_not_parity(model, images, model_file):
     assert not Parity(cases=()).holds
     with pytest.raises(ExportError, match="at least one real example"):
         check_parity(model, model_file[0], inputs=images[:0], measure=no_metrics)
+
+
+class NextToken(nn.Module):
+    """Tokens [batch, context] -> logits [batch, context, vocabulary], each from the tokens up to it."""
+
+    def __init__(self, vocabulary=11, width=8):
+        super().__init__()
+        self.embedding = nn.Embedding(vocabulary, width)
+        self.head = nn.Linear(width, vocabulary)
+
+    def forward(self, tokens):
+        counts = torch.arange(1, tokens.shape[1] + 1).view(-1, 1)
+        return self.head(self.embedding(tokens).cumsum(1) / counts)
+
+
+@pytest.fixture
+def language_model():
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return NextToken().eval()
+
+
+def test_a_language_model_holds_on_tokens(language_model, exported):
+    tokens = torch.randint(11, (70, 6), generator=torch.Generator().manual_seed(0))
+
+    def likelihood(module):
+        return {"loss": float(nn.functional.cross_entropy(module(tokens).flatten(0, 1), tokens.flatten()).detach())}
+
+    path = exported(language_model, tokens)
+    parity = check_parity(language_model, path, inputs=tokens, measure=likelihood)
+    assert parity.holds
+    assert {case.name for case in parity.cases} == {"real", "zero", "reversed", "same sample", "metric loss"}
+    language_model.embedding.weight.data[10] += 0.01
+    changed = check_parity(language_model, path, inputs=tokens, measure=no_metrics)
+    assert {case.name for case in changed.cases if not case.holds} >= {"real", "reversed"}
+    assert all(case.holds for case in changed.cases if case.name == "zero")

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -115,8 +116,10 @@ LION = (("update", "interp", "g", "v1", 0.9), ("update", "sign", "update"), ("v1
         ((("x0", "abs", "g"), ("x1", "mul", "g", 3.0), ("update", "div", "x1", "x0")),
          (("x0", "sign", "g"), ("update", "mul", "x0", 3.0))),
     ],
-    ids=["power", "cancellation", "scale under a sign", "state in another unit", "state that stays 0", "average", "lion",
-         "x / |x|"],
+    ids=[
+        "power", "cancellation", "scale under a sign", "state in another unit", "state that stays 0", "average", "lion",
+        "x / |x|",
+    ],
 )  # fmt: skip
 def test_equal_rules_of_different_forms_share_a_fingerprint(rows, other):
     one, two = from_rows(rows), from_rows(other)
@@ -147,8 +150,8 @@ SIGNED = (("x0", "sub", "t", 50.0), ("x0", "mul", "g", "x0"), ("update", "sign",
         (SIGNED, scaled(SIGNED, 0, 1.1)),
         (DESIGNS["lion-raw"], scaled(DESIGNS["lion-raw"], 6, 1.01)),
         ((("update", "add", "g", 1e-6),), (("update", "add", "g", 1.1e-6),)),
-        ((("x0", "dot", "g", "g"), ("x0", "add", "x0", 0.1), ("x0", "sub", "x0", 0.1), ("x0", "sqrt", "x0"),
-          ("update", "mul", "x0", "g")), (("x0", "global_norm", "g"), ("update", "mul", "x0", "g"))),
+        ((("x0", "dot", "g", "g"), ("x0", "sub", "x0", 1e-4), ("update", "mul", "x0", "g")),
+         (("x0", "dot", "g", "g"), ("x0", "sub", "x0", 1e-4), ("x0", "abs", "x0"), ("update", "mul", "x0", "g"))),
         ((("v2", "interp", "v2", "g", 0.001), ("update", "add", "g", "v2")),
          (("x0", "interp", "v2", "g", 0.001), ("update", "add", "g", "x0"), ("v2", "sin", "x0"))),
     ],
@@ -173,45 +176,37 @@ def test_a_program_and_its_short_form_share_fingerprint_and_reason(seed):
     assert (fingerprint(short), reason(short)) == (fingerprint(program), reason(program))
 
 
+def disagreements(programs: Iterable[Program]) -> tuple[int, int]:
+    """How many passing programs share a fingerprint with another form, and how many of those move w otherwise."""
+    known: dict[str, tuple[bytes, Program]] = {}
+    pairs = wrong = 0
+    for program in programs:
+        if not reason(program):
+            first, other = known.setdefault(fingerprint(program), (form(program), program))
+            if first != form(program):
+                one, two = updates_elsewhere(other), updates_elsewhere(program)
+                pairs += 1
+                wrong += not np.allclose(one, two, rtol=1e-5, atol=1e-9, equal_nan=True)
+    return pairs, wrong
+
+
+def mutants(first: int, count: int) -> Iterator[Program]:
+    """Programs and some mutants of each, which differ little."""
+    variation = Variation(vocabulary=EXTENDED)
+    for seed in range(first, first + count // 20):
+        rng, program = np.random.default_rng(seed), walked(seed)
+        yield from (variation.mutate(program, rng) for _ in range(20))
+
+
 @pytest.mark.slow
 def test_programs_with_one_fingerprint_move_w_alike_on_other_data():
-    """10,000 pairs of different forms, of mutants of one program each; only those the screens let pass."""
-    variation, pairs, checked = Variation(vocabulary=EXTENDED), 0, 0
-    known: dict[str, tuple[bytes, Program]] = {}
-    for seed in range(10_000_000):
-        rng = np.random.default_rng(seed)
-        program = walked(seed)
-        for child in (variation.mutate(program, rng) for _ in range(20)):
-            if reason(child):
-                continue
-            pairs += 1
-            first, other = known.setdefault(fingerprint(child), (form(child), child))
-            if first != form(child):
-                checked += 1
-                one, two = updates_elsewhere(other), updates_elsewhere(child)
-                finite = np.isfinite(one).all(1)
-                assert (finite == np.isfinite(two).all(1)).all()
-                np.testing.assert_allclose(one[finite], two[finite], rtol=1e-5, atol=1e-9)
-        if pairs >= 10_000:
-            break
-    assert checked > 50
+    pairs, wrong = disagreements(mutants(0, 40_000))
+    assert (pairs > 500, wrong) == (True, 0)
 
 
-def test_programs_with_one_fingerprint_move_w_alike_on_other_data_in_short():
-    known: dict[str, tuple[bytes, Program]] = {}
-    checked = 0
-    for seed in range(1500):
-        program = walked(seed)
-        if reason(program):
-            continue
-        first, other = known.setdefault(fingerprint(program), (form(program), program))
-        if first != form(program):
-            checked += 1
-            one, two = updates_elsewhere(other), updates_elsewhere(program)
-            finite = np.isfinite(one).all(1)
-            assert (finite == np.isfinite(two).all(1)).all()
-            np.testing.assert_allclose(one[finite], two[finite], rtol=1e-5, atol=1e-9)
-    assert checked > 5
+def test_some_programs_with_one_fingerprint_move_w_alike_on_other_data():
+    pairs, wrong = disagreements(mutants(50_000, 2_000))
+    assert (pairs > 20, wrong) == (True, 0)
 
 
 @pytest.mark.parametrize(
