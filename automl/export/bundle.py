@@ -106,8 +106,8 @@ def write_bundle(directory: Path, candidate: Candidate, *, provenance: Provenanc
         provenance: how it came about.
 
     Raises:
-        ExportError: not exportable, parity does not hold (of the model or of the optimizer's step), source refused, or
-            the folder is taken or cannot be written; nothing is left behind.
+        ExportError: not exportable, parity does not hold, source refused, or the folder is taken or cannot be written;
+            nothing is left behind.
     """
     _refuse_taken(directory)
     try:
@@ -141,9 +141,7 @@ def _write_files(folder: Path, candidate: Candidate, provenance: Provenance) -> 
     (folder / GENOTYPE_FILE).write_text(dumps(candidate.genotype), encoding="utf-8")
     elements = write_weights(module, folder / WEIGHTS_FILE, metadata=identity)
     source = None if candidate.source is None else write_candidate(candidate.source, folder / SOURCE_FILE)
-    step = None
-    if candidate.update_step is not None:
-        step = export_update_step(candidate.update_step, folder / STEP_FILE, metadata=identity)
+    step = _write_step(candidate.update_step, folder, identity)
     files = {path.name: _sha256(path) for path in sorted(folder.iterdir())}
     manifest: dict[str, JSON] = {
         "version": MANIFEST_VERSION,
@@ -157,13 +155,23 @@ def _write_files(folder: Path, candidate: Candidate, provenance: Provenance) -> 
         "weights": elements,
         "onnx": report.to_json(),
         "source": None if source is None else source.to_json(),
-        "update_step": None if step is None else step.to_json(),
+        "update_step": step,
         "parity_holds": parity.holds,
         "packages": {name: installed_version(name) for name in PACKAGES},
         "files": files,
     }
     (folder / MANIFEST_FILE).write_text(dumps(manifest), encoding="utf-8")
     return Bundle(directory=folder, files=files, parity=parity, onnx=report, source=source)
+
+
+def _write_step(step: UpdateStep | None, folder: Path, identity: Mapping[str, str]) -> JSON:
+    """Writes the graph of the optimizer's step; returns its report, or why there is none: the model is worth having."""
+    if step is None:
+        return None
+    try:
+        return export_update_step(step, folder / STEP_FILE, metadata=identity).to_json()
+    except ExportError as error:
+        return {"problem": str(error)}
 
 
 def verify_bundle(directory: Path) -> tuple[str, ...]:
