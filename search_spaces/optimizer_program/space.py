@@ -45,6 +45,8 @@ class OptimizerProgramSpace(SuggestedSpace):
         insert: weight of inserting a statement, >= 0; 0 = a search that only simplifies and tunes.
         delete: weight of deleting one, >= 0.
         modify: weight of changing one argument, >= 0.
+        tune: weight of multiplying one constant by 2^N(0, 1), >= 0; without it a short search loses to one that tunes
+            AdamW's constants only.
         redraws: draws before giving up, in [1, 1000000]; about 2 are needed for a mutation of AdamW.
     """
 
@@ -54,6 +56,7 @@ class OptimizerProgramSpace(SuggestedSpace):
     insert: float = 1.0
     delete: float = 1.0
     modify: float = 1.0
+    tune: float = 2.0
     redraws: int = 10_000
     _variation: Variation = field(init=False, repr=False, compare=False)
 
@@ -75,6 +78,7 @@ class OptimizerProgramSpace(SuggestedSpace):
             insert=self.insert,
             delete=self.delete,
             modify=self.modify,
+            tune=self.tune,
         )
         object.__setattr__(self, "_variation", variation)
 

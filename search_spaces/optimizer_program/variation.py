@@ -52,6 +52,7 @@ class Variation:
         insert: weight of inserting a statement, >= 0. 0 = a search that only simplifies and tunes.
         delete: weight of deleting a statement, >= 0.
         modify: weight of changing one argument, >= 0. Equal weights are those of the paper's code.
+        tune: weight of multiplying one constant by 2^N(0, 1), >= 0: the mutation that keeps the form of a program.
         constants: chance in [0, 1] that a new argument which may be a constant is one.
         scaling: chance in [0, 1] that a constant which is modified is multiplied by 2^N(0, 1) instead of replaced.
     """
@@ -61,6 +62,7 @@ class Variation:
     insert: float = 1.0
     delete: float = 1.0
     modify: float = 1.0
+    tune: float = 0.0
     constants: float = 0.2
     scaling: float = 0.5
     _statements: RandomStatements = field(init=False, repr=False, compare=False)
@@ -70,30 +72,34 @@ class Variation:
             raise InvalidSetting(
                 "optimizer_program.longest", self.longest, f"an int in [{SHORTEST_RANDOM}, {MOST_STATEMENTS}]"
             )
-        for name in ("insert", "delete", "modify"):
+        for name in ("insert", "delete", "modify", "tune"):
             if not 0 <= getattr(self, name) < float("inf"):
                 raise InvalidSetting(f"optimizer_program.{name}", getattr(self, name), "a finite weight >= 0")
         if not 0 <= self.scaling <= 1:
             raise InvalidSetting("optimizer_program.scaling", self.scaling, "a chance in [0, 1]")
-        if self.insert + self.delete + self.modify == 0:
-            raise InvalidSetting("optimizer_program.modify", self.modify, "above 0 where insert and delete are 0")
+        if self.insert + self.delete + self.modify + self.tune == 0:
+            raise InvalidSetting("optimizer_program.modify", self.modify, "above 0 where all other weights are 0")
         statements = RandomStatements(vocabulary=self.vocabulary, constants=self.constants)
         object.__setattr__(self, "_statements", statements)
 
     def mutate(self, program: Program, rng: np.random.Generator) -> Program:
-        """Inserts a statement, deletes one, or changes one argument; at `longest` nothing is inserted.
+        """Inserts a statement, deletes one, changes one argument or tunes a constant; at `longest` nothing is inserted.
 
         Returns:
             The child; the program itself where nothing that has weight can be done to it (its only statement deleted).
         """
         insert = self.insert if len(program) < self.longest else 0.0
         delete = self.delete if len(program) > 1 else 0.0
-        total = insert + delete + self.modify
+        changes = insert + delete + self.modify
+        total = changes + self.tune
         if total == 0:
             return program
         for _ in range(_TRIES):
             drawn = rng.random() * total
-            change = self._inserted if drawn < insert else _deleted if drawn < insert + delete else self._modified
+            if drawn >= changes:
+                change = self._tuned
+            else:
+                change = self._inserted if drawn < insert else _deleted if drawn < insert + delete else self._modified
             for _ in range(_TRIES):
                 child = change(program, rng)
                 if child is not None:
@@ -137,6 +143,10 @@ class Variation:
         """
         most = min(self.longest, LONGEST_RANDOM)
         return self._statements.program(rng, length=SHORTEST_RANDOM + int(rng.random() * (most - SHORTEST_RANDOM + 1)))
+
+    def _tuned(self, program: Program, rng: np.random.Generator) -> Program | None:
+        child = self.mutate_constants(program, rng)
+        return None if child is program else child
 
     def _inserted(self, program: Program, rng: np.random.Generator) -> Program | None:
         place = int(rng.random() * (len(program) + 1))

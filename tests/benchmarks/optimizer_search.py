@@ -26,11 +26,13 @@ from search_spaces.optimizer_program.genotype import to_program
 
 SPACE, TASK = "optimizer-program", "text"
 FROM_ADAMW: Mapping[str, Any] = {"searcher.seeds": "first", "searcher.initial": 1}
-METHODS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
-    "evolution": ("evolution", FROM_ADAMW),
-    "AdamW constants": ("evolution", {**FROM_ADAMW, "space.mutation": "constants"}),
-    "random": ("random", {}),
+METHODS: Mapping[str, tuple[str, Mapping[str, Any], int]] = {
+    "evolution": ("evolution", FROM_ADAMW, 2),
+    "AdamW constants": ("evolution", {**FROM_ADAMW, "space.mutation": "constants"}, 1),
+    "random": ("random", {}, 4),
 }
+"""Searcher, settings, and how many times more candidates it trains: most of the latter's are dropped early, and methods
+are to be compared at equal steps."""
 EXECUTOR: Mapping[str, Any] = {"executor.limit_seconds": 60}
 
 
@@ -88,9 +90,11 @@ def proposals(options: argparse.Namespace, folder: str) -> None:
 
 def methods(options: argparse.Namespace, folder: str) -> None:
     """Evolution, random search and tuning of AdamW's constants, at equal training steps, several seeds each."""
-    studies: dict[str, list[Any]] = {name: [] for name in METHODS}
+    studies: dict[str, list[Any]] = {name: [] for name in METHODS if options.only in (None, name)}
     for seed in range(options.seeds):
-        for name, (searcher, settings) in METHODS.items():
+        for name, (searcher, settings, factor) in METHODS.items():
+            if options.only not in (None, name):
+                continue
             study, minutes = search(
                 folder,
                 f"{name.replace(' ', '-')}-{seed}",
@@ -98,7 +102,7 @@ def methods(options: argparse.Namespace, folder: str) -> None:
                 seed=seed,
                 options=options,
                 trials=100 * options.trained,
-                trained=options.trained,
+                trained=factor * options.trained,
                 settings=settings,
             )
             studies[name].append(study)
@@ -106,7 +110,7 @@ def methods(options: argparse.Namespace, folder: str) -> None:
     budget = min(study.status()["steps_trained"] for group in studies.values() for study in group)
     print(f"\nbest validation loss after {budget} training steps each (the smallest total of all studies):")
     reached = {name: [best_within(study, budget) for study in group] for name, group in studies.items()}
-    baselines = [study.log.notes["baseline"]["values"][0] for study in studies["evolution"]]
+    baselines = [study.log.notes["baseline"]["values"][0] for group in studies.values() for study in group]
     table(reached, baselines)
     print(f"\ngain in test loss over the baseline of each study's best within the budget, {options.fresh} fresh seeds:")
     for name, group in studies.items():
@@ -150,7 +154,7 @@ def table(reached: Mapping[str, Sequence[tuple[float, int]]], baselines: Sequenc
     for name, losses in values.items():
         print(f"  {name:16} {losses.mean():.4f}   each {', '.join(f'{loss:.4f}' for loss in losses)}")
     for name in values:
-        if name != "evolution" and len(values[name]) > 1:
+        if name != "evolution" and "evolution" in values and len(values[name]) > 1:
             differences = (values[name] - values["evolution"]).tolist()
             low, high = difference_interval(differences, rng=np.random.default_rng(0))
             print(f"  {name} minus evolution: {np.mean(differences):+.4f} (95 % interval {low:+.4f} to {high:+.4f})")
@@ -205,6 +209,7 @@ def main() -> None:
     parser.add_argument("--fresh", type=int, default=5, help="fresh seeds of the second look at each method's best")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--top", type=int, default=5)
+    parser.add_argument("--only", choices=[*METHODS], default=None, help="one method")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--data", default=None, help="a text that the search has not seen")
     parser.add_argument("--task", action="append", default=[], help="setting of the text task, e.g. steps=100")

@@ -323,8 +323,20 @@ def test_a_setting_out_of_its_range_is_refused_by_name(setting, value):
     assert caught.value.name == f"optimizer_program.{setting}"
 
 
+def test_tuning_alone_keeps_the_form():
+    variation, generator = Variation(vocabulary=LION, insert=0, delete=0, modify=0, tune=1), rng(0)
+    parent = from_rows(DESIGNS["adamw"])
+    for _ in range(50):
+        child = variation.mutate(parent, generator)
+        changed = [
+            (old, new) for one, other in zip(parent, child, strict=True) for old, new in zip(one, other, strict=True)
+        ]
+        assert sum(old != new for old, new in changed) == 1
+        assert all(isinstance(old, float) and old * new > 0 for old, new in changed if old != new)
+
+
 def test_weights_that_are_all_zero_are_refused():
-    with pytest.raises(InvalidSetting, match="above 0 where insert and delete are 0"):
+    with pytest.raises(InvalidSetting, match="above 0 where all other weights are 0"):
         Variation(vocabulary=LION, insert=0.0, delete=0.0, modify=0.0)
 
 
