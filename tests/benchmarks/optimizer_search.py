@@ -26,10 +26,10 @@ from search_spaces.optimizer_program.genotype import to_program
 
 SPACE, TASK = "optimizer-program", "text"
 FROM_ADAMW: Mapping[str, Any] = {"searcher.seeds": "first", "searcher.initial": 1}
-METHODS: Mapping[str, tuple[str, Mapping[str, Any], int]] = {
-    "evolution": ("evolution", FROM_ADAMW, 2),
-    "AdamW constants": ("evolution", {**FROM_ADAMW, "space.mutation": "constants"}, 1),
-    "random": ("random", {}, 4),
+METHODS: Mapping[str, tuple[str, Mapping[str, Any], float]] = {
+    "evolution": ("evolution", FROM_ADAMW, 1.4),
+    "AdamW constants": ("evolution", {**FROM_ADAMW, "space.mutation": "constants"}, 1.0),
+    "random": ("random", {}, 3.7),
 }
 """Searcher, settings, and how many times more candidates it trains: most of the latter's are dropped early, and methods
 are to be compared at equal steps."""
@@ -102,7 +102,7 @@ def methods(options: argparse.Namespace, folder: str) -> None:
                 seed=seed,
                 options=options,
                 trials=100 * options.trained,
-                trained=factor * options.trained,
+                trained=round(factor * options.trained),
                 settings=settings,
             )
             studies[name].append(study)
