@@ -5,6 +5,7 @@ functions, so that `import automl` and `--help` stay light. The rule: a plan fol
 nothing else.
 """
 
+from automl.assemble.batch_plan import with_batch_plan
 from automl.assemble.header import Limits, Request, check_unchanged, environment, header_of, task_locator
 from automl.assemble.parts import (
     create_study,
@@ -49,5 +50,6 @@ __all__ = [
     "sync_of",
     "task_locator",
     "task_of",
+    "with_batch_plan",
     "work_directory",
 ]

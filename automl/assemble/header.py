@@ -24,7 +24,7 @@ FORMAT = 1
 """Version of the study header."""
 
 ENVIRONMENT = ("numpy", "optuna", "torch")
-"""Packages whose version decides whether numbers come out equal; EvoTorch is added where evolution uses it."""
+"""Packages whose version decides whether numbers come out equal; EvoTorch is added where the searcher uses it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,11 +35,14 @@ class Limits:
         limit_seconds: wall time of one job, > 0; rule of thumb: ten times a usual rung.
         memory_gib: memory of one worker with its children, in GiB, > 0.
         threads: torch threads of one worker, >= 1; part of what makes results equal.
+        batch: candidates that are trained as one computation, >= 1 (1 = one after the other); auto measures once, when
+            the study is created, whether and how many are worth it.
     """
 
     limit_seconds: float = 600.0
     memory_gib: float = 4.0
     threads: int = 1
+    batch: Literal["auto"] | int = "auto"
 
     def __post_init__(self) -> None:
         if not self.limit_seconds > 0:
@@ -48,6 +51,8 @@ class Limits:
             raise InvalidSetting("executor.memory_gib", self.memory_gib, "GiB > 0")
         if self.threads < 1:
             raise InvalidSetting("executor.threads", self.threads, "an int >= 1")
+        if self.batch != "auto" and self.batch < 1:
+            raise InvalidSetting("executor.batch", self.batch, "'auto' or an int >= 1")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,7 +137,7 @@ def header_of(request: Request) -> tuple[dict[str, JSON], Objects]:
         "depth": request.depth,
         "audit": request.audit,
         "device": _device(request.device),
-        "limits": _whole(Limits, check("executor", Limits, parts["executor"])),
+        "limits": _limits(parts["executor"]),
         "environment": environment(request.searcher),
     }
     plan_of(header, objects)
@@ -146,7 +151,7 @@ def task_locator(task: object, settings: Mapping[str, Any], objects: dict[str, o
 
 def environment(searcher: str) -> dict[str, JSON]:
     """Returns what equal numbers depend on besides the header's settings."""
-    packages = (*ENVIRONMENT, "evotorch") if searcher == "evolution" else ENVIRONMENT
+    packages = (*ENVIRONMENT, "evotorch") if searcher in ("evolution", "cem", "pgpe") else ENVIRONMENT
     return {
         "automl": version("automl-search"),
         "python": platform.python_version(),
@@ -210,6 +215,12 @@ def _locate(
 def _whole(cls: type, given: Mapping[str, Any]) -> dict[str, JSON]:
     """Returns every setting of a component: what was given, over the defaults of today."""
     return {name: setting.default for name, setting in fields_of(cls).items()} | dict(given)
+
+
+def _limits(given: Mapping[str, Any]) -> dict[str, JSON]:
+    """Returns the limits without the batch, which is a part of the header by itself (`automl.assemble.batch_plan`)."""
+    limits = Limits(**check("executor", Limits, given))
+    return {name: getattr(limits, name) for name in fields_of(Limits) if name != "batch"}
 
 
 def _data_digests(task: Task) -> dict[str, JSON]:

@@ -21,6 +21,11 @@ SEARCHERS: Mapping[str, str] = {
     "nsga2": "Optuna's NSGA-II, for several objectives",
     "nsga3": "Optuna's NSGA-III, for many objectives",
     "qmc": "Optuna's quasi-random sequence",
+    "cmaes": "CMA-ES: learns scales and correlations; spaces that ask for the same numbers each time",
+    "snes": "separable natural evolution strategy; spaces that ask for the same numbers each time",
+    "cem": "cross-entropy method; spaces that ask for the same numbers each time",
+    "pgpe": "policy gradients with antithetic pairs; spaces that ask for the same numbers each time",
+    "annealing-law": "a law of loss curves, fitted to the trials so far; spaces of schedules with a fixed peak",
 }
 
 
@@ -35,6 +40,7 @@ def plan_of(header: Mapping[str, Any], objects: Objects | None = None) -> Plan:
     task = task_of(header["task"]["locator"], objects)
     named = header["searcher"]
     searcher = _searcher(named["name"], space=space, objectives=task.objectives, settings=named["settings"])
+    block = getattr(searcher, "generation", 1)  # of the searcher itself: a warm start does not change its generations
     if named["warm_start"]:
         from automl.searchers.warm_start import WarmStart
 
@@ -50,9 +56,11 @@ def plan_of(header: Mapping[str, Any], objects: Objects | None = None) -> Plan:
         monitors=(*monitors, *space.monitors()),
         seed=header["seed"],
         depth=header["depth"],
+        block=block,
         threads=header["limits"]["threads"],
         device=header["device"],
         audit=header["audit"],
+        widths={header["task"]["locator"]: header.get("batch", {}).get("width", 1)},
     )
 
 
@@ -101,6 +109,26 @@ def searcher_class(name: str) -> type:
             from automl.searchers.optuna_sampler import QuasiRandom
 
             return QuasiRandom
+        case "cmaes":
+            from automl.searchers.cma_es import CmaEs
+
+            return CmaEs
+        case "snes":
+            from automl.searchers.natural_evolution import Snes
+
+            return Snes
+        case "cem":
+            from automl.searchers.evotorch_gaussian import Cem
+
+            return Cem
+        case "pgpe":
+            from automl.searchers.evotorch_gaussian import Pgpe
+
+            return Pgpe
+        case "annealing-law":
+            from automl.searchers.annealing_law import LawSearch
+
+            return LawSearch
         case _:
             raise UnknownName("searcher", name, SEARCHERS)
 

@@ -33,6 +33,9 @@ class RungJob:
         device: "cpu" or "cuda".
         snapshots: per ref, the content key to continue from; None = from step 0. A missing one is trained again.
         keep: whether a snapshot is written at the end.
+        width: candidates that a train job steps as one computation, the same for a whole study, so that results do
+            not depend on which candidates share a job; 1 = one after the other.
+        replicates: per ref, the replicate that takes the place of the leg's; () = the leg's for all.
     """
 
     kind: Literal["probe", "train"]
@@ -47,6 +50,12 @@ class RungJob:
     device: str = "cpu"
     snapshots: tuple[str | None, ...] = ()
     keep: bool = False
+    width: int = 1
+    replicates: tuple[int, ...] = ()
+
+    def replicate(self, index: int) -> int:
+        """Returns the replicate of one of the refs."""
+        return self.replicates[index] if self.replicates else self.leg.replicate
 
     def to_json(self) -> dict[str, JSON]:
         """Returns the canonical form."""
@@ -63,6 +72,8 @@ class RungJob:
             "device": self.device,
             "snapshots": list(self.snapshots),
             "keep": self.keep,
+            "width": self.width,
+            "replicates": list(self.replicates),
         }
 
     @classmethod
@@ -82,6 +93,8 @@ class RungJob:
             device=data["device"],
             snapshots=tuple(data["snapshots"]),
             keep=data["keep"],
+            width=data.get("width", 1),
+            replicates=tuple(data.get("replicates", ())),
         )
 
 

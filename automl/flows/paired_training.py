@@ -49,7 +49,7 @@ def train_paired(
         raise InvalidSetting("seeds", seeds, "an int >= 2; below that there is no noise to compare with")
     if steps is not None and steps < 1:
         raise InvalidSetting("steps", steps, "an int >= 1, or absent")
-    jobs, runs = Jobs(executor), dict[str, tuple[int, Leg]]()
+    jobs, runs = Jobs(executor, width=plan.width), dict[str, tuple[int, Leg]]()
     for place, genotype in enumerate(everyone):
         for leg in _legs(plan, seeds=seeds, steps=steps):
             key = f"{place}:{leg.key}"

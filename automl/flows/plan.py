@@ -4,7 +4,8 @@ Why: search, rerank and replay ask workers for the same kinds of work; the job s
 The rule: a job depends on the plan, the genotype and the slice only, never on the trial number.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from automl.contracts.history import Searcher
@@ -30,10 +31,14 @@ class Plan:
         monitors: judge between rungs.
         seed: root of every random choice, any int.
         depth: trained trials that may be open at once, >= 1.
+        block: trials that are proposed from the same older ones, >= 1; above 1 it takes the place of depth. For a
+            searcher with an attribute `generation` it is that number.
         threads: torch threads of one worker, >= 1.
         device: "cpu" or "cuda".
         measure_every_steps: curves also get a point at every multiple, >= 1.
         audit: share in [0, 1] of the rejected trials that are trained anyway.
+        widths: locator of a task -> candidates that are trained on it as one computation, >= 1; see `RungJob.width`.
+            A task that is not named here, of a second look for instance, is trained one after the other.
     """
 
     space: SearchSpace
@@ -45,23 +50,34 @@ class Plan:
     monitors: tuple[Monitor, ...] = ()
     seed: int = 0
     depth: int = 8
+    block: int = 1
     threads: int = 1
     device: str = "cpu"
     measure_every_steps: int = 25
     audit: float = 0.0
+    widths: Mapping[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not 0 <= self.audit <= 1:
             raise InvalidSetting("audit", self.audit, "a share in [0, 1], e.g. 0.02")
         if self.depth < 1:
             raise InvalidSetting("depth", self.depth, "an int >= 1; rule of thumb 4 x workers, at most trials / 8")
+        if self.block < 1:
+            raise InvalidSetting("block", self.block, "an int >= 1; the searcher's population")
         if self.measure_every_steps < 1:
             raise InvalidSetting("measure_every_steps", self.measure_every_steps, "an int >= 1")
+        if any(width < 1 for width in self.widths.values()):
+            raise InvalidSetting("widths", dict(self.widths), "ints >= 1")
 
     @property
     def variants(self) -> tuple[str, ...]:
         """The task's architectures, in the order of its legs."""
         return tuple(dict.fromkeys(leg.variant for leg in self.task.legs("search")))
+
+    @property
+    def width(self) -> int:
+        """Candidates that are trained as one computation on this task."""
+        return self.widths.get(self.task_locator, 1)
 
     def describe(self, genotype: Genotype) -> str:
         """Returns the space's line on a genotype; a space that cannot describe its own proposal says so."""
@@ -104,10 +120,14 @@ class Plan:
             device=self.device,
             snapshots=(rung.snapshot,),
             keep=not rung.last,
+            width=self.width,
         )
 
     def full_job(self, genotype: Genotype | None, leg: Leg, *, seed: int, splits: tuple[Split, ...]) -> RungJob:
-        """Returns the job that trains a leg whole, for rerank and export; the last model is kept."""
+        """Returns the job that trains a leg whole, for rerank and export; the last model is kept.
+
+        Where candidates are stacked, each has batches of its own, so that replicates may share a stack.
+        """
         steps = self.task.rungs(leg)[-1][1]
         return RungJob(
             kind="train",
@@ -121,6 +141,8 @@ class Plan:
             device=self.device,
             snapshots=(None,),
             keep=True,
+            width=self.width,
+            replicates=(leg.replicate,) if self.width > 1 else (),
         )
 
 

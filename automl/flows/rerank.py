@@ -53,7 +53,13 @@ class Retrained:
 
 
 def rerank(
-    plan: Plan, finalists: Mapping[int, Genotype], *, seeds: int, steps: int | None, executor: Executor
+    plan: Plan,
+    finalists: Mapping[int, Genotype],
+    *,
+    seeds: int,
+    steps: int | None,
+    executor: Executor,
+    workers: int = 1,
 ) -> dict[str, JSON]:
     """Trains finalists and baseline `seeds` times each and compares them.
 
@@ -63,6 +69,7 @@ def rerank(
         seeds: fresh seeds, >= 2.
         steps: training steps; None = the task's own.
         executor: runs the jobs.
+        workers: of the executor, >= 1; see `Search`.
 
     Returns:
         The report: "finalists" (trial, gate and test values per seed, mean differences with intervals, chosen legs),
@@ -78,7 +85,8 @@ def rerank(
         raise InvalidSetting("steps", steps, "an int >= 1, or absent")
     everyone: dict[int | None, Genotype | None] = {None: None}
     everyone |= dict(finalists.items())
-    trained = _train(plan, everyone, seeds=seeds, steps=steps, executor=executor)
+    jobs = Jobs(executor, width=plan.width, workers=workers)
+    trained = _train(plan, everyone, seeds=seeds, steps=steps, jobs=jobs)
     baseline = trained.pop(None)
     if baseline is None:
         raise EngineError(f"The baseline of task {plan.task.name!r} could not be trained for the rerank.")
@@ -92,11 +100,11 @@ def rerank(
 
 
 def _train(
-    plan: Plan, everyone: Mapping[int | None, Genotype | None], *, seeds: int, steps: int | None, executor: Executor
+    plan: Plan, everyone: Mapping[int | None, Genotype | None], *, seeds: int, steps: int | None, jobs: Jobs
 ) -> dict[int | None, Retrained | None]:
     """Returns what each reached; None where any of its trainings failed."""
     legs = [_fresh(leg, seed, steps) for seed in range(seeds) for leg in plan.task.legs("rerank")]
-    jobs, runs = Jobs(executor), dict[str, tuple[int | None, Leg]]()
+    runs: dict[str, tuple[int | None, Leg]] = {}
     for place, (number, genotype) in enumerate(everyone.items()):
         for leg in legs:
             job = plan.full_job(genotype, leg, seed=child_seed(plan.seed, "rerank"), splits=SPLITS)

@@ -50,6 +50,7 @@ class Search:
         release: called with snapshot keys that nobody needs any more.
         stop: asked before each new proposal; True = propose no more, finish what is open.
         now_ms: wall clock in milliseconds, for time stamps only.
+        workers: of the executor, >= 1; decides when jobs are merged, never what comes of them.
     """
 
     def __init__(
@@ -64,16 +65,17 @@ class Search:
         release: Callable[[Sequence[str]], None] = lambda keys: None,
         stop: Callable[[], bool] = lambda: False,
         now_ms: Callable[[], int],
+        workers: int = 1,
     ) -> None:
         self._plan, self._budget, self._history = plan, budget, history
         self._watch, self._noted, self._release = watch, noted, release
         self._stop, self._now_ms = stop, now_ms
-        self._window = Window(plan.depth)
+        self._window = Window(plan.depth, block=plan.block)
         self._seen, self._curves = Seen(), ReachedCurves()
         self._opened: list[Opened] = []
         self._closed: list[Closed] = []
         self._live: dict[int, _Live] = {}
-        self._jobs = Jobs(executor)
+        self._jobs = Jobs(executor, width=plan.width, workers=workers)
         self._probed: dict[str, RungResult | Failure] = {}
         self._state: Any = None
         self._told, self._trained = 0, 0

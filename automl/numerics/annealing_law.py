@@ -27,6 +27,8 @@ DECAY = 0.999
 HUBER = 1e-3
 """Residuals of log losses beyond it count linearly."""
 LEAST_POINTS = 4
+USUAL_PEAK = 2e-4
+"""Peak learning rate of the authors' runs, which the starting points of the fit belong to."""
 LEAST_RATE = 1e-10
 """The multi-power law divides by powers of the learning rate."""
 
@@ -194,25 +196,25 @@ def fit_annealing_law(curves: Sequence[RecordedCurve], *, decay: float = DECAY) 
     """
     if not curves:
         raise InvalidSetting("curves", 0, "at least one recorded curve; two with different schedules fit well")
-    unit = max(float(curve.rates.max()) for curve in curves)
-    parts = [areas(curve.rates / unit, decay=decay) for curve in curves]
+    factor = USUAL_PEAK / max(float(curve.rates.max()) for curve in curves)  # the starts suit the authors' rates
+    parts = [areas(curve.rates * factor, decay=decay) for curve in curves]
     forward = np.concatenate([s1[curve.steps] for (s1, _), curve in zip(parts, curves, strict=True)])
     annealed = np.concatenate([s2[curve.steps] for (_, s2), curve in zip(parts, curves, strict=True)])
     observed = np.log(np.concatenate([curve.losses for curve in curves]))
 
     def objective(point: Floats) -> tuple[float, Floats]:
         floor, scale, annealing, exponent = point
-        powers = forward**-exponent
-        slopes = np.stack([np.ones_like(powers), powers, -annealed, -scale * powers * np.log(forward)])
-        return _huber(floor + scale * powers - annealing * annealed, slopes, observed)
+        with np.errstate(over="ignore", invalid="ignore"):  # a line search may try any exponent
+            powers = forward**-exponent
+            slopes = np.stack([np.ones_like(powers), powers, -annealed, -scale * powers * np.log(forward)])
+            return _huber(floor + scale * powers - annealing * annealed, slopes, observed)
 
-    starts = [(floor, scale * unit**-power, drop * unit, power) for floor, scale, drop, power in _STARTS]
-    floor, scale, annealing, exponent, value = _best(objective, starts)
+    floor, scale, annealing, exponent, value = _best(objective, _STARTS)
     return AnnealingLaw(
         floor=floor,
-        scale=scale * unit**exponent,
+        scale=scale * factor**-exponent,
         exponent=exponent,
-        annealing=annealing / unit,
+        annealing=annealing * factor,
         decay=decay,
         objective=value,
     )
@@ -258,8 +260,8 @@ def fit_multi_power_law(curves: Sequence[RecordedCurve], *, warmup: float = 0.0)
 
 
 def _huber(predicted: Floats, slopes: Floats | None, observed: Floats) -> tuple[float, Floats]:
-    """Returns the robust loss of log residuals and its gradient; huge where a predicted loss is not positive."""
-    if not (predicted > 0).all():
+    """Returns the robust loss of log residuals and its gradient; huge where a predicted loss is no loss."""
+    if not ((predicted > 0) & np.isfinite(predicted)).all():
         return 1e10, np.zeros(0 if slopes is None else len(slopes))
     residual = observed - np.log(predicted)
     size = np.abs(residual)

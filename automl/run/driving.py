@@ -26,6 +26,7 @@ from automl.assemble import (
     read_log,
     snapshot_store,
     study_headers,
+    with_batch_plan,
     work_directory,
 )
 from automl.canonical import JSON
@@ -84,7 +85,9 @@ def start(request: Request, *, name: str | None, budget: Budget, session: Sessio
     """
     header, objects = header_of(request)
     url = session.storage_url
-    study = name or first_free_name(_word(request.space), _word(request.task), taken=study_headers(url))
+    taken = study_headers(url)
+    study = name or first_free_name(_word(request.space), _word(request.task), taken=taken)
+    header = with_batch_plan(header, request=request, objects=objects, stored=taken.get(study))
     plan = plan_of(header, objects)
     _check_budget(plan, budget)
     create_study(url, study, header=header, objectives=plan.task.objectives)
@@ -138,6 +141,7 @@ def drive(
                 release=lambda keys: _discard(store, keys),
                 stop=lambda: _over(began, session.timeout_seconds),
                 now_ms=lambda: time.time_ns() // 1_000_000,
+                workers=session.workers,
             ).run()
         finally:
             idle_share = executor.idle_share()  # of workers that are there

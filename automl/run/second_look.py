@@ -62,7 +62,9 @@ def rerank(
         plan = replace(plan, task=task_of(locator, objects), task_locator=locator)
     study.know(objects)
     with _driven(study, objects) as (history, executor):
-        found = run_rerank(plan, chosen, seeds=seeds, steps=steps, executor=executor)
+        found = run_rerank(
+            plan, chosen, seeds=seeds, steps=steps, executor=executor, workers=study.session.workers
+        )
         report = {**found, "task_locator": plan.task_locator, "steps": steps}
         history.note("rerank", report)
     study.refresh()

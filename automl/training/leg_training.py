@@ -6,16 +6,16 @@ Why: slices are where filters look; (0, 10) then (10, 100) must give exactly wha
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch.nn import Module
 
-from automl.canonical import finite
 from automl.contracts import Curve, Recipe, RungJob, Signature
 from automl.seeding import child_seed
 from automl.training.batches import Batches
+from automl.training.recording import Recorder, all_finite
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,29 +58,6 @@ class Slice:
     trained: int
 
 
-@dataclass(slots=True, kw_only=True)
-class _Recorder:
-    """Collects measurements; the train loss is the mean since the last of them."""
-
-    course: Course
-    steps: list[int] = field(default_factory=list)
-    metrics: dict[str, list[float | None]] = field(default_factory=dict)
-    losses: list[float] = field(default_factory=list)
-
-    def take(self, model: Module, step: int, *, usable: bool) -> None:
-        """Measures the model; an unusable one gets None everywhere."""
-        loss = math.fsum(self.losses) / len(self.losses) if usable and self.losses else None
-        found: dict[str, float | None] = {"train_loss": loss, **self.course.measure(model)}
-        self.steps.append(step)
-        for name, value in found.items():
-            self.metrics.setdefault(name, []).append(finite(value) if usable else None)
-        self.losses.clear()
-
-    def curve(self) -> Curve:
-        """Returns what was collected."""
-        return Curve(steps=tuple(self.steps), metrics={name: tuple(values) for name, values in self.metrics.items()})
-
-
 def leg_seed(job: RungJob) -> int:
     """Returns the seed that all candidates of a leg share."""
     return child_seed(job.seed, "train", job.leg.variant, job.leg.replicate)
@@ -99,7 +76,7 @@ def train_slice(course: Course, job: RungJob, *, snapshot: Mapping[str, Any] | N
     start = 0
     if snapshot is not None:
         state, start = trainer.restore(state, snapshot["state"]), snapshot["step"]
-    recorder = _Recorder(course=course)
+    recorder = Recorder(measure=course.measure)
     step, diverged = start, False
     trainer.model(state).train()
     while step < last and not diverged:
@@ -112,7 +89,7 @@ def train_slice(course: Course, job: RungJob, *, snapshot: Mapping[str, Any] | N
         recorder.losses.append(loss)
         if diverged or step == last or step % job.measure_every_steps == 0:
             model = trainer.model(state)
-            diverged = diverged or not _finite_parameters(model)
+            diverged = diverged or not all_finite(model.parameters())
             recorder.take(model, step, usable=not diverged)
     return Slice(state=state, curve=recorder.curve(), diverged=diverged, done=step, trained=step - start)
 
@@ -123,7 +100,3 @@ def _seed_layers(course: Course, step: int) -> None:
     torch.default_generator.manual_seed(seed)
     if course.device != "cpu":
         torch.cuda.manual_seed_all(seed)
-
-
-def _finite_parameters(model: Module) -> bool:
-    return all(bool(torch.isfinite(parameter).all()) for parameter in model.parameters())

@@ -6,9 +6,10 @@ job and on the environment alone; what the runner keeps between jobs (tasks, spa
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import torch
 from torch.nn import Module
@@ -17,6 +18,7 @@ from automl.canonical import JSON
 from automl.contracts import Curve, Dataset, Recipe, RecipeRef, RungJob, RungResult, SearchSpace, Split, Task
 from automl.errors import InvalidSetting
 from automl.seeding import child_seed
+from automl.training.batched import StackedSupervised
 from automl.training.batches import Batches
 from automl.training.leg_training import Course, Slice, leg_seed, train_slice
 from automl.training.probe import ExportProbe, Probed, probe
@@ -58,6 +60,9 @@ class Runner:
     _tasks: dict[str, Task] = field(default_factory=dict, init=False, repr=False)
     _spaces: dict[str, SearchSpace] = field(default_factory=dict, init=False, repr=False)
     _data: dict[tuple[str, Split, str, str], Dataset] = field(default_factory=dict, init=False, repr=False)
+    _stacked: dict[tuple[str, str, int, bool], StackedSupervised] = field(
+        default_factory=dict, init=False, repr=False
+    )
 
     def run(self, job: RungJob) -> RungResult:
         """Runs a job.
@@ -68,10 +73,7 @@ class Runner:
         """
         start = self.clock()
         with _environment(job):
-            ended = [
-                self._probe(job, ref) if job.kind == "probe" else self._train(job, index)
-                for index, ref in enumerate(job.refs)
-            ]
+            ended = self._probed(job) if job.kind == "probe" else self._trained(job)
         return RungResult(
             curves=tuple(end.curve for end in ended),
             measurements=tuple(end.measurements for end in ended),
@@ -97,7 +99,7 @@ class Runner:
         with _environment(job):
             if content is not None and content["step"] == job.steps[1]:
                 kept = replace(kept, steps=(job.steps[1], job.steps[1]))
-            end = self._slice(kept, index)
+            end = self._slices(kept, [index])[0]
         if end.diverged:
             raise InvalidSetting("job", job.refs[index].variant, "a run that did not diverge; train it again")
         return self.recipe(job.refs[index]).trainer.model(end.state).eval()
@@ -124,8 +126,10 @@ class Runner:
             self._data[key] = replace(data, inputs=data.inputs.to(device), targets=data.targets.to(device))
         return self._data[key]
 
-    def _course(self, job: RungJob, ref: RecipeRef) -> Course:
-        task, recipe, seed = self.task(ref.task), self.recipe(ref), leg_seed(job)
+    def _course(self, job: RungJob, index: int) -> Course:
+        ref = job.refs[index]
+        seed = leg_seed(replace(job, leg=replace(job.leg, replicate=job.replicate(index))))
+        task, recipe = self.task(ref.task), self.recipe(ref)
         train = self._dataset(ref, "train", job.device)
         batches = Batches(
             inputs=train.inputs, targets=train.targets, size=recipe.batch_size, seed=seed, augment=recipe.augment
@@ -133,9 +137,9 @@ class Runner:
 
         def measure(model: Module) -> dict[str, float]:
             metrics = {}
-            for index, split in enumerate(job.splits):
+            for place, split in enumerate(job.splits):
                 for name, value in task.measure(model, self._dataset(ref, split, job.device)).items():
-                    metrics[name if index == 0 else f"{split}.{name}"] = value
+                    metrics[name if place == 0 else f"{split}.{name}"] = value
             return metrics
 
         return Course(
@@ -147,14 +151,34 @@ class Runner:
             device=job.device,
         )
 
-    def _slice(self, job: RungJob, index: int) -> Slice:
+    def _slices(self, job: RungJob, indices: Sequence[int]) -> list[Slice]:
+        """Trains some of a job's refs along its slice."""
+        courses = [self._course(job, index) for index in indices]
+        snapshots = [self._usable_snapshot(job, index) for index in indices]
+        if job.width > 1:
+            return self._stack(job).train(courses, job, snapshots)
+        return [
+            train_slice(course, job, snapshot=content) for course, content in zip(courses, snapshots, strict=True)
+        ]
+
+    def _usable_snapshot(self, job: RungJob, index: int) -> Mapping[str, Any] | None:
         key = job.snapshots[index] if index < len(job.snapshots) else None
         content = self.snapshots.get(key)
-        usable = content is not None and content["step"] <= job.steps[0]
-        return train_slice(self._course(job, job.refs[index]), job, snapshot=content if usable else None)
+        return content if content is not None and content["step"] <= job.steps[0] else None
 
-    def _train(self, job: RungJob, index: int) -> _Ended:
-        end = self._slice(job, index)
+    def _stack(self, job: RungJob) -> StackedSupervised:
+        """Returns what stacks this model, kept for its trace."""
+        shared = not job.replicates
+        key = (job.refs[0].task, job.refs[0].variant, job.width, shared)
+        if key not in self._stacked:
+            self._stacked[key] = StackedSupervised(width=job.width, shared=shared)
+        return self._stacked[key]
+
+    def _trained(self, job: RungJob) -> list[_Ended]:
+        slices = self._slices(job, range(len(job.refs)))
+        return [self._ended(job, index, end) for index, end in enumerate(slices)]
+
+    def _ended(self, job: RungJob, index: int, end: Slice) -> _Ended:
         recipe = self.recipe(job.refs[index])
         key = None
         if job.keep and not end.diverged:
@@ -175,8 +199,11 @@ class Runner:
         model, rate = recipe.trainer.model(end.state), self.stability_learning_rate
         return probe_stability(model, recipe.loss, batch=batch, learning_rate=rate).to_json()
 
-    def _probe(self, job: RungJob, ref: RecipeRef) -> _Ended:
-        course = self._course(job, ref)
+    def _probed(self, job: RungJob) -> list[_Ended]:
+        return [self._probe(job, index) for index in range(len(job.refs))]
+
+    def _probe(self, job: RungJob, index: int) -> _Ended:
+        course = self._course(job, index)
         trainer = course.recipe.trainer
         seed = child_seed(course.seed, "init")
         state = trainer.init(course.recipe, course.signature, seed=seed, device=course.device)

@@ -135,6 +135,14 @@ class Supervised:
         return state
 
 
+def lay_out(parameters: Sequence[Parameter], flat: Tensor) -> None:
+    """Makes parameters views of one flat tensor, one after the other; their values become those that stand there."""
+    offset = 0
+    for parameter in parameters:
+        parameter.data = flat[offset : offset + parameter.numel()].view(parameter.shape)
+        offset += parameter.numel()
+
+
 def _groups(model: Module, recipe: Recipe) -> dict[str, list[Parameter]]:
     groups: dict[str, list[Parameter]] = {"decayed": [], "plain": []}
     for name, parameter in model.named_parameters():
@@ -145,10 +153,7 @@ def _groups(model: Module, recipe: Recipe) -> dict[str, list[Parameter]]:
 
 def _flatten(parameters: Sequence[Parameter]) -> Tensor:
     flat = torch.cat([parameter.detach().reshape(-1) for parameter in parameters])
-    offset = 0
-    for parameter in parameters:
-        parameter.data = flat[offset : offset + parameter.numel()].view(parameter.shape)
-        offset += parameter.numel()
+    lay_out(parameters, flat)
     return flat
 
 

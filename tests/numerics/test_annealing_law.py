@@ -87,6 +87,16 @@ def test_the_authors_losses_are_fitted_at_least_as_well_as_by_them(law: Annealin
     assert max(errors) == pytest.approx(0.0043, abs=2e-4)
 
 
+@pytest.mark.parametrize("peak", [1e-6, 1.0, 300.0])
+def test_the_unit_of_the_learning_rate_does_not_matter(law: AnnealingLaw, peak: float) -> None:
+    scaled = [
+        RecordedCurve(rates=one.rates * peak / PEAK, steps=one.steps, losses=one.losses) for one in recorded()
+    ]
+    found = fit_annealing_law(scaled)
+    assert found.objective == pytest.approx(law.objective, rel=1e-4)
+    assert found.curve(scaled[0].rates)[-1] == pytest.approx(law.curve(recorded()[0].rates)[-1], rel=1e-5)
+
+
 @pytest.mark.parametrize(
     ("shape", "share", "expected"),
     [

@@ -2,7 +2,8 @@
 
 A change is no bug by itself (recorded trials win over asking again), but it belongs into the changelog. To renew the
 file run `UPDATE_GOLDEN=1 pytest tests/searchers/test_golden_asks.py`. The Gaussian process is pinned on its random
-start only: beyond it a last bit of linear algebra may decide between two proposals.
+start only: beyond it a last bit of linear algebra may decide between two proposals. The distribution searchers are
+pinned on ints, which no last bit reaches.
 """
 
 import json
@@ -13,9 +14,14 @@ from typing import Any
 
 import pytest
 
+from automl.authoring import SuggestedSpace
 from automl.canonical import digest
 from automl.contracts.history import Searcher
+from automl.contracts.space import Suggester
+from automl.searchers.cma_es import CmaEs
 from automl.searchers.evolution import Evolution
+from automl.searchers.evotorch_gaussian import Cem, Pgpe
+from automl.searchers.natural_evolution import Snes
 from automl.searchers.optuna_sampler import GaussianProcess, Nsga2, Nsga3, QuasiRandom, Tpe
 from automl.searchers.random_search import RandomSearch
 from automl.testing.dry_study import dry_study
@@ -48,3 +54,25 @@ def test_first_asks_are_the_pinned_ones(name: str) -> None:
         GOLDEN.write_text(json.dumps({**pinned, name: found}, indent=2, sort_keys=True) + "\n")
         return
     assert pinned[name] == found
+
+
+class Grid(SuggestedSpace):
+    """Four ints; the score is highest where each is 60."""
+
+    name = "grid"
+
+    def suggest(self, trial: Suggester) -> None:
+        for index in range(4):
+            trial.suggest_int(f"n{index}", 0, 100)
+
+
+@pytest.mark.parametrize("searcher", [CmaEs, Snes, Cem, Pgpe])
+def test_first_generations_are_the_pinned_ones(searcher: Any) -> None:
+    made = searcher(space=Grid(), objectives=ONE)
+    proposed = dry_study(made, space=Grid(), score=lambda g: (-sum((n - 60.0) ** 2 for n in g.values()),), trials=40)
+    found = digest([dict(opened.genotype) for opened, _ in proposed])
+    pinned = json.loads(GOLDEN.read_text())
+    if os.environ.get("UPDATE_GOLDEN"):
+        GOLDEN.write_text(json.dumps({**pinned, made.name: found}, indent=2, sort_keys=True) + "\n")
+        return
+    assert pinned[made.name] == found
