@@ -7,7 +7,7 @@ importing this package costs nothing.
 Example:
     >>> import automl
     >>> sorted(name for name in automl.__all__ if name.islower())
-    ['list_studies', 'load_study', 'replace_norm_act', 'resume', 'search']
+    ['compare', 'list_studies', 'load_study', 'replace_norm_act', 'resume', 'search']
 """
 
 from importlib import import_module
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from automl.contracts import Recipe
     from automl.errors import AutoMLError
     from automl.run import Study, list_studies, load_study, resume, search
+    from automl.run.compare import compare
     from automl.training.tasks.classification import ClassificationTask
 
 _HOMES = {
@@ -27,6 +28,7 @@ _HOMES = {
     "Recipe": "automl.contracts",
     "Study": "automl.run",
     "SuggestedSpace": "automl.authoring",
+    "compare": "automl.run.compare",
     "list_studies": "automl.run",
     "load_study": "automl.run",
     "replace_norm_act": "automl.authoring.module_replacement",
@@ -40,6 +42,7 @@ __all__ = [
     "Recipe",
     "Study",
     "SuggestedSpace",
+    "compare",
     "list_studies",
     "load_study",
     "replace_norm_act",

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from automl.cli import finalists, look, mlflow, search, winners
+from automl.cli import compare, finalists, look, mlflow, schedule, search, winners
 from automl.cli.errors import CommandGroup
 
 app = typer.Typer(
@@ -57,7 +57,10 @@ for _command in (
     finalists.review,
     finalists.export,
     finalists.replay,
+    compare.compare,
     mlflow.sync,
     mlflow.ui,
 ):
     app.command()(_command)
+
+app.add_typer(schedule.app, name="schedule")

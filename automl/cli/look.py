@@ -11,7 +11,7 @@ from automl.cli.printing import cell, emit, fields, plain, table
 OUTCOMES = ("completed", "rejected", "duplicate", "failed")
 STATUS = (
     *("study", "open", "trained", "baseline", "best", "pareto", "rejected_by", "failures", "redrawn"),
-    *("steps_trained", "steps_saved", "steps_audit", "audit", "workers", "idle_share"),
+    *("steps_trained", "steps_saved", "steps_audit", "audit", "law_health", "workers", "idle_share"),
 )
 WHOLE = (
     *("trial", "outcome", "reason", "values", "description", "fingerprint", "parents", "steps", "seconds"),

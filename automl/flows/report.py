@@ -13,6 +13,7 @@ from automl.contracts.history import Opened, StudyLog
 from automl.contracts.trial import OUTCOMES, Closed, Objective, Verdict
 from automl.errors import InvalidSetting
 from automl.flows.audit import false_rejections
+from automl.flows.schedule_prediction import law_health
 from automl.numerics.ranking import front, pareto_order, utilities
 
 
@@ -111,6 +112,7 @@ def status(log: StudyLog, objectives: Sequence[Objective]) -> dict[str, Any]:
         "idle_share": sessions[-1]["idle_share"] if sessions else None,
         "workers": sessions[-1]["workers"] if sessions else None,
         "depth": log.header.get("depth"),
+        "law_health": health if (health := law_health(log))["proposals"] else None,
         "digest": study_digest(log),
     }
 

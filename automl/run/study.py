@@ -24,13 +24,13 @@ from automl.assemble import (
     work_directory,
 )
 from automl.canonical import JSON
-from automl.contracts import Objective, StudyLog
+from automl.contracts import Genotype, Objective, StudyLog
 from automl.errors import UsageError
 from automl.flows.plan import Plan
 from automl.flows.replay import replay
 from automl.flows.report import ranking, row, status
 from automl.plugins import Objects
-from automl.run import second_look
+from automl.run import schedules, second_look
 from automl.run.driving import Session
 from automl.tracking.problems import TrackingProblem
 
@@ -169,6 +169,20 @@ class Study:
     def explain(self, trial: int) -> dict[str, Any]:
         """Returns a trial part by part, and the line of its first parents; see `second_look.explain`."""
         return second_look.explain(self, trial)
+
+    def refine_schedule(self, trial: int | None = None, **settings: Any) -> dict[str, Any]:
+        """Returns the schedule that follows from the gradient norms of a run; see `schedules.refine_schedule`."""
+        return schedules.refine_schedule(self, trial, **settings)
+
+    def fit_annealing_law(self, trials: Sequence[int] | None = None, **settings: Any) -> dict[str, Any]:
+        """Fits a law of loss curves to trials of a schedule search; see `schedules.fit_annealing_law`."""
+        return schedules.fit_annealing_law(self, trials, **settings)
+
+    def predict_schedules(
+        self, wanted: Mapping[str, Genotype | Sequence[float]] | Sequence[str] = ()
+    ) -> dict[str, Any]:
+        """Predicts by the study's law what schedules would reach; see `schedules.predict_schedules`."""
+        return schedules.predict_schedules(self, wanted)
 
     def review(
         self, trial: int | None = None, *, approve: bool = False, reject: str | None = None, pull: bool = False

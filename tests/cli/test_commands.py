@@ -15,11 +15,11 @@ from automl.cli.app import app
 
 COMMANDS = (
     *("spaces", "tasks", "searchers", "search", "resume", "status", "top", "show"),
-    *("explain", "rerank", "simplify", "review", "export", "replay", "sync", "ui"),
+    *("explain", "rerank", "simplify", "review", "export", "replay", "sync", "ui", "compare"),
 )
 READING = (
     *("spaces", "tasks", "searchers", "status", "top", "show", "explain", "rerank", "simplify"),
-    *("review", "export", "replay", "sync"),
+    *("review", "export", "replay", "sync", "compare"),
 )
 
 
