@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from automl.assemble.parts import runner_of, sync_of
 from automl.assemble.plan import task_of
 from automl.canonical import JSON, digest
-from automl.contracts import Leg, RungJob, StudyLog
+from automl.contracts import Genotype, Leg, RungJob, ScheduleSpace, StudyLog
 from automl.errors import ExportError
 from automl.flows.alternatives import choose
 from automl.flows.plan import Plan
@@ -97,6 +97,7 @@ def _write(plan: Plan, publication: Publication, leg: Leg, *, runner: "Runner", 
             description=plan.space.describe(genotype),
             source=plan.space.source(genotype, advice=_advice(plan, leg)),
             update_step=update_step_of(runner.recipe(job.refs[0]).update_rule, model),
+            attachments=_attachments(plan, genotype, steps=job.steps[1]),
         ),
         provenance=Provenance(
             study=publication.log.name,
@@ -114,6 +115,18 @@ def _write(plan: Plan, publication: Publication, leg: Leg, *, runner: "Runner", 
         "registered": registered,
         "problem": problem,
     }
+
+
+def _attachments(plan: Plan, genotype: Genotype, *, steps: int) -> dict[str, bytes]:
+    """Returns the picture of the candidate, and of a schedule known beforehand also its table."""
+    from automl.tracking.pictures import candidate_png
+
+    files = {"candidate.png": candidate_png(plan.space.draw, genotype)}
+    curve = plan.space.multipliers(genotype, steps) if isinstance(plan.space, ScheduleSpace) else None
+    if curve is not None:
+        rows = "".join(f"{step},{value!r}\n" for step, value in enumerate(curve.tolist()))
+        files["schedule.csv"] = f"step,multiplier\n{rows}".encode()
+    return files
 
 
 def _chosen_legs(plan: Plan, publication: Publication) -> tuple[Leg, ...]:

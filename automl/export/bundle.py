@@ -48,6 +48,7 @@ class Candidate:
         description: one line for people.
         source: dependency-free PyTorch file, None where the space has no such form.
         update_step: one step of the optimizer that trained it, None where it cannot be shown as a graph.
+        attachments: file name -> content: pictures and tables for people.
     """
 
     module: Module
@@ -57,6 +58,7 @@ class Candidate:
     description: str
     source: str | None = None
     update_step: UpdateStep | None = None
+    attachments: Mapping[str, bytes] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,6 +144,8 @@ def _write_files(folder: Path, candidate: Candidate, provenance: Provenance) -> 
     elements = write_weights(module, folder / WEIGHTS_FILE, metadata=identity)
     source = None if candidate.source is None else write_candidate(candidate.source, folder / SOURCE_FILE)
     step = _write_step(candidate.update_step, folder, identity)
+    for name, content in candidate.attachments.items():
+        (folder / name).write_bytes(content)
     files = {path.name: _sha256(path) for path in sorted(folder.iterdir())}
     manifest: dict[str, JSON] = {
         "version": MANIFEST_VERSION,

@@ -260,7 +260,8 @@ def test_the_second_look_is_reported_stored_and_exported(study: automl.Study, fo
     assert automl.load_study("demo", storage=study.storage).log.notes["rerank"] == report
     written = reader.export(tmp_path / "out")
     assert written["trial"] == report["chosen"]
-    names = {"model.onnx", "candidate.py", "genotype.json", "parity.json", "weights.safetensors", "manifest.json"}
+    names = {"model.onnx", "candidate.py", "candidate.png", "genotype.json", "parity.json", "manifest.json"}
+    names.add("weights.safetensors")
     assert {path.name for path in (tmp_path / "out").iterdir()} == names
     assert verify_bundle(tmp_path / "out") == ()
     assert written["bundles"]["resnet"]["registered"] == "models:/demo@champion"
