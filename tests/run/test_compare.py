@@ -14,6 +14,8 @@ from automl.execution.in_process import InProcess
 from automl.run import compare as comparing
 from automl.run.compare import compare
 
+pytestmark = pytest.mark.slow
+
 STRIPES = f"{Path(stripes_task.__file__)}:Stripes"
 SMALL: Mapping[str, Any] = {"studies": 2, "target_trials": 2, "learning_rates": (0.3, 1.0), "steps": 12}
 

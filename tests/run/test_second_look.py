@@ -9,6 +9,8 @@ import automl
 from automl.errors import InvalidSetting, UnknownName, UsageError
 from automl.run.second_look import explain, funnel, simplify
 
+pytestmark = pytest.mark.slow
+
 
 class Parts(automl.SuggestedSpace):
     """Without `rate` nothing is learnt; `idle` does nothing at all."""

@@ -112,6 +112,7 @@ recipes = st.fixed_dictionaries(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=10, deadline=None, phases=PHASES)
 @given(
     model=st.sampled_from(MODELS),
@@ -139,6 +140,7 @@ def test_stack_follows_ordinary_training(
             assert ours == pytest.approx(theirs, rel=1e-8)
 
 
+@pytest.mark.slow
 @settings(max_examples=6, deadline=None, phases=PHASES)
 @given(
     model=st.sampled_from([mlp, embedding, conv]),

@@ -14,6 +14,8 @@ from automl.errors import InvalidSetting
 from automl.training import calibration
 from automl.training.calibration import calibrate, require_stackable
 
+pytestmark = pytest.mark.slow
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OneLayer(Stripes):

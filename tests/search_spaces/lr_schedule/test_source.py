@@ -59,6 +59,7 @@ def run_of(rule, rng) -> dict:
     return {"steps": 100, "signals": seen, "factors": factors}
 
 
+@pytest.mark.slow
 def test_the_file_alone_gives_the_numbers_of_the_schedule(tmp_path, random_rule):
     drawn = [random_rule(family, seed) for family in FAMILIES for seed in range(5)]
     rules = [*map(SPACE.rule, SPACE.zoo().values()), *drawn]
@@ -89,6 +90,7 @@ def test_exports_accept_the_file_and_its_lines_fit_a_page(family, random_rule):
     compile(text, family, "exec")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["cosine-power", "hypergradient"])
 def test_an_export_runs_the_file_as_a_program(tmp_path, name):
     evidence = write_candidate(SPACE.source(SPACE.zoo()[name]), tmp_path / "candidate.py")
