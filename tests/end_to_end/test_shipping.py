@@ -162,5 +162,5 @@ def test_the_manifest_tells_how_it_came_about(shipped: Shipped) -> None:
 @pytest.mark.slow
 def test_every_file_is_plain_data_or_source(shipped: Shipped) -> None:
     files = sorted(Path(shipped.written["bundles"]["resnet"]["directory"]).iterdir())
-    assert {path.suffix for path in files} == {".onnx", ".py", ".json", ".safetensors"}
+    assert {path.suffix for path in files} == {".onnx", ".py", ".png", ".json", ".safetensors"}
     assert not any(path.read_bytes().startswith((b"\x80\x04", b"PK")) for path in files), "no pickles, no archives"
