@@ -15,6 +15,7 @@ from automl.contracts.rung import Executor, RungJob
 from automl.contracts.space import Genotype
 from automl.contracts.trial import Curve, Objective, Values
 from automl.errors import InvalidSetting
+from automl.flows.alternatives import choose, of_legs
 from automl.flows.jobs import Jobs
 from automl.flows.plan import Plan
 from automl.flows.rerank import FIRST_REPLICATE
@@ -43,7 +44,7 @@ def train_paired(
         executor: runs the jobs.
 
     Returns:
-        One entry per genotype, in order. Of alternative legs one that lives is enough.
+        One entry per genotype, in order. Of alternative legs one that lives with every seed is enough.
     """
     if seeds < 2:
         raise InvalidSetting("seeds", seeds, "an int >= 2; below that there is no noise to compare with")
@@ -108,12 +109,13 @@ def _job(plan: Plan, genotype: Genotype | None, leg: Leg, *, purpose: str, steps
 
 
 def _gather(plan: Plan, curves: Mapping[Leg, Curve], *, seeds: int) -> Trained:
-    places = {(leg.variant, leg.replicate) for leg in curves}
-    wanted = {(leg.variant, FIRST_REPLICATE + seed) for leg in plan.task.legs("rerank") for seed in range(seeds)}
-    if places != wanted:
+    """Returns what a genotype reached on its chosen legs, as a rerank chooses them; None where one is missing."""
+    by_seed = [
+        {leg: curve for leg, curve in curves.items() if leg.replicate == FIRST_REPLICATE + seed}
+        for seed in range(seeds)
+    ]
+    legs = choose(plan.task.objectives, by_seed)
+    if legs is None or {leg.variant for leg in legs} != set(plan.variants):
         return None
-    rows = []
-    for seed in range(seeds):
-        one = {leg: curve for leg, curve in curves.items() if leg.replicate == FIRST_REPLICATE + seed}
-        rows.append(plan.task.values(one))
+    rows = [plan.task.values(of_legs(legs, one)) for one in by_seed]
     return None if any(value is None for row in rows for value in row) else tuple(rows)

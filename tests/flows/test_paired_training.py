@@ -19,7 +19,7 @@ SPACE = ToySpace()
 
 
 class TwoRates(ToyTask):
-    """Two architectures, each with two alternative legs; the toy task takes the mean of those that lived."""
+    """Two architectures, each with two alternative legs."""
 
     def legs(self, purpose: Literal["search", "rerank"]) -> tuple[Leg, ...]:
         rates, variants = (0.25, 0.5), ("only", "other")
@@ -44,8 +44,11 @@ def train(*, dead: Callable[[RungJob], bool], jobs: list[RungJob] | None = None,
     return train_paired(PLAN, [None], purpose="here", seeds=2, steps=steps, executor=executor)[0]
 
 
-def test_of_alternative_legs_one_that_lives_is_enough() -> None:
-    assert train(dead=lambda job: False) == ((0.375,), (1.375,))
+def test_of_alternative_legs_the_best_that_lives_with_every_seed_counts() -> None:
+    assert train(dead=lambda job: False) == ((0.5,), (1.5,))
+    assert train(
+        dead=lambda job: job.leg.overrides["learning_rate"] == 0.5 and job.leg.replicate == FIRST_REPLICATE
+    ) == ((0.25,), (1.25,))
     assert train(dead=lambda job: job.leg.overrides["learning_rate"] == 0.5) == ((0.25,), (1.25,))
 
 
