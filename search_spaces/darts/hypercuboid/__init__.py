@@ -1,0 +1,4 @@
+"""HyperCuboid: a grid of channels, strides and operations, searched by gradient or as a black box.
+
+Read `plan` first (the axes), then `chain` (what a search ends in) and `grid` (all paths at once).
+"""
