@@ -82,7 +82,7 @@ def beam_search(weights: Floats, *, beam: int) -> Path:
     """Returns the best path that keeps only the `beam` best widths behind each step.
 
     Paths that meet in a width have the same future, so only the best of them goes on; with a beam of all widths nothing
-    is lost, and the result is the longest path.
+    is lost, and the result is the longest path. All stems weigh the same, so all of them are kept.
 
     Args:
         weights: as in `by_step`.
@@ -95,11 +95,11 @@ def beam_search(weights: Floats, *, beam: int) -> Path:
     widths = steps.shape[1]
     if type(beam) is not int or not 1 <= beam <= widths:
         raise InvalidSetting("beam", beam, f"an int in [1, {widths}], the number of widths")
-    kept = _starts(widths)[:beam] if beam == 1 else _starts(widths)
+    kept = _starts(widths)
     for step in steps:
-        met = [_first_largest([path.then(j, *_strongest(step[path.widths[-1], j])) for path in kept]) for j in range(widths)]
-        kept = sorted(met, key=lambda path: -path.weight)[:beam]
-        kept.sort(key=lambda path: path.widths[-1])
+        met = [_best_into(width, kept, step) for width in range(widths)]
+        best = sorted(met, key=lambda path: -path.weight)[:beam]
+        kept = sorted(best, key=lambda path: path.widths[-1])
     return _first_largest(kept)
 
 
@@ -148,6 +148,11 @@ DECODERS: Mapping[str, Callable[[Floats], Path]] = {
 
 def _starts(widths: int) -> list[Path]:
     return [Path(widths=(width,), primitives=(), weight=0.0) for width in range(widths)]
+
+
+def _best_into(width: int, paths: Sequence[Path], step: Floats) -> Path:
+    """Returns the best of the paths that go on into a width; `step` is [before, behind, primitive]."""
+    return _first_largest([path.then(width, *_strongest(step[path.widths[-1], width])) for path in paths])
 
 
 def _first_largest(paths: Sequence[Path]) -> Path:
