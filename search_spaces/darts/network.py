@@ -1,0 +1,150 @@
+"""The network that a pair of cells is judged by: stem, cells, two reductions, and a classifier.
+
+Why: a cell is only as good as networks made of it. Source: DARTS (Liu et al. 2019, section 3.1.2 and appendix A.2). The
+rule: of L cells those at L//3 and 2L//3 are reduction cells with twice the channels; the auxiliary head reads the
+second, and its scores stand behind the main ones in a tuple, in training only.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from automl.contracts.recipe import NormActFactory, Signature
+from automl.errors import InvalidSetting
+from search_spaces.darts.blocks import AuxiliaryHead, CellBlock, LargeStem, SmallStem
+from search_spaces.darts.cell import Cell, CellPair
+from search_spaces.darts.operations import OperationStyle, build_operation
+from search_spaces.darts.weights import initialise
+
+MOST_CELLS, MOST_CHANNELS = 64, 512
+LARGE_STEM_HALVINGS = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NetworkPlan:
+    """What a network is built from, except for the shapes of its data.
+
+    Attributes:
+        cells: what it is made of.
+        style: how the operations are built.
+        depth: number of cells, in [1, 64].
+        channels: of a node in the first cells, in [1, 512].
+        stem: "small" for small images, "large" (three halvings before the cells) for ImageNet.
+        auxiliary: whether there is an auxiliary head.
+    """
+
+    cells: CellPair
+    style: OperationStyle
+    depth: int = 5
+    channels: int = 8
+    stem: Literal["small", "large"] = "small"
+    auxiliary: bool = False
+
+    def __post_init__(self) -> None:
+        for name, value, most in (("cells", self.depth, MOST_CELLS), ("channels", self.channels, MOST_CHANNELS)):
+            if type(value) is not int or not 1 <= value <= most:
+                raise InvalidSetting(f"darts.{name}", value, f"an int in [1, {most}]")
+        if self.stem not in ("small", "large"):
+            raise InvalidSetting("darts.stem", self.stem, "'small' or 'large'")
+        if self.stem == "large" and self.channels < 2:
+            raise InvalidSetting("darts.channels", self.channels, "at least 2 with the large stem")
+
+    @property
+    def normal(self) -> Cell:
+        """The cell that keeps the size."""
+        return self.cells.normal
+
+    @property
+    def reduce(self) -> Cell:
+        """The cell that halves it."""
+        return self.cells.reduce
+
+    def operation(self, name: str, channels: int, *, stride: int) -> nn.Module:
+        """Returns a new operation; see `build_operation`."""
+        return build_operation(name, channels, stride=stride, style=self.style)
+
+    @property
+    def halvings(self) -> int:
+        """How many times the network halves the size of its images."""
+        return len({self.depth // 3, 2 * self.depth // 3}) + (LARGE_STEM_HALVINGS if self.stem == "large" else 0)
+
+
+class Network(nn.Module):
+    """Images [batch, image_channels, height, width] -> class scores [batch, classes].
+
+    In training, with an auxiliary head, the result is the tuple (scores, auxiliary scores).
+    """
+
+    def __init__(self, plan: NetworkPlan, image_channels: int, classes: int) -> None:
+        super().__init__()
+        self.stem = (LargeStem if plan.stem == "large" else SmallStem)(image_channels, plan.channels)
+        before, channels, after_reduction = self.stem.channels, plan.channels, plan.stem == "large"
+        self.auxiliary_at = 2 * plan.depth // 3
+        self.cells = nn.ModuleList()
+        self.auxiliary = None
+        for index in range(plan.depth):
+            reduces = index in (plan.depth // 3, self.auxiliary_at)
+            channels = 2 * channels if reduces else channels
+            cell = CellBlock(plan, channels, before=before, reduces=reduces, after_reduction=after_reduction)
+            self.cells.append(cell)
+            before, after_reduction = (before[1], channels * len(cell.cell.concat)), reduces
+            if plan.auxiliary and index == self.auxiliary_at:
+                self.auxiliary = AuxiliaryHead(before[1], classes)
+        self.classifier = nn.Linear(before[1], classes)
+
+    def forward(self, images: Tensor) -> Tensor | tuple[Tensor, Tensor]:
+        before, last = self.stem(images)
+        auxiliary = None
+        for index, cell in enumerate(self.cells):
+            before, last = last, cell(before, last)
+            if index == self.auxiliary_at and self.auxiliary is not None and self.training:
+                auxiliary = self.auxiliary(last)
+        scores: Tensor = self.classifier(last.mean((2, 3)))
+        return scores if auxiliary is None else (scores, auxiliary)
+
+    def set_drop_path(self, probability: float) -> None:
+        """Sets with which probability an operation is left out, per example, while training; in [0, 1)."""
+        for cell in self.cells:
+            cell.drop_probability = probability  # type: ignore[assignment]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NetworkFactory:
+    """The model slot of a recipe.
+
+    Attributes:
+        plan: of the network.
+    """
+
+    plan: NetworkPlan
+
+    def __call__(self, signature: Signature, norm_act: NormActFactory, generator: torch.Generator) -> nn.Module:
+        """Returns a new network; the norms are its own, because its operations end in a norm without an activation.
+
+        Raises:
+            InvalidSetting: the data are no images, too small ones, or of a single class.
+        """
+        image_channels, classes = require_images(signature, halvings=self.plan.halvings)
+        network = Network(self.plan, image_channels, classes)
+        initialise(network, generator)
+        return network
+
+
+def require_images(signature: Signature, *, halvings: int) -> tuple[int, int]:
+    """Returns (channels of the images, classes).
+
+    Raises:
+        InvalidSetting: the data are no images, smaller than 2**halvings on a side, or of a single class.
+    """
+    if len(signature.inputs) != 3 or len(signature.outputs) != 1:
+        allowed = "inputs (channels, height, width) and outputs (classes,): cells are searched for tasks with images"
+        raise InvalidSetting("signature", signature, allowed)
+    channels, height, width = signature.inputs
+    if min(height, width) < 2**halvings:
+        allowed = f"images of at least {2**halvings} x {2**halvings}: the network halves them {halvings} times"
+        raise InvalidSetting("signature.inputs", signature.inputs, allowed)
+    if signature.outputs[0] < 2:
+        raise InvalidSetting("signature.outputs", signature.outputs, "at least two classes")
+    return channels, signature.outputs[0]
