@@ -16,7 +16,7 @@ from typing import Any, Literal
 from automl.assemble.plan import plan_of, searcher_class, space_of, task_of
 from automl.canonical import JSON
 from automl.config import check, fields_of, filter_settings, sections
-from automl.contracts import Genotype, Split, Task
+from automl.contracts import DerivingSpace, Genotype, Split, Task
 from automl.errors import HeaderMismatch, InvalidSetting, UsageError
 from automl.plugins import Objects, canonical_locator, code_digest, find, object_locator, parse
 
@@ -113,7 +113,7 @@ def header_of(request: Request) -> tuple[dict[str, JSON], Objects]:
         space.decode(space.encode(genotype))
     filters: dict[str, JSON] = {}
     for name, cls in {**SCREENS, **MONITORS}.items():
-        on = judges_by_default(name, space.slots)
+        on = judges_by_default(name, space.slots, derives=isinstance(space, DerivingSpace))
         settings = filter_settings(name, cls, parts[f"filter.{name}"], on=on)
         if settings is not None:
             filters[name] = _whole(cls, settings)

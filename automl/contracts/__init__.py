@@ -4,6 +4,7 @@ Why: every part (searcher, filter, executor, storage, tracker, exporter) speaks 
 tested and replaced alone. The rule: standard library and numpy only; torch appears under TYPE_CHECKING.
 """
 
+from automl.contracts.derived import DERIVED, derived_after, derived_of
 from automl.contracts.history import History, Opened, RungRecord, Searcher, StudyLog
 from automl.contracts.recipe import (
     Batch,
@@ -21,15 +22,17 @@ from automl.contracts.recipe import (
     UpdateRule,
 )
 from automl.contracts.rung import Answer, Executor, Failure, FailureReason, RungJob, RungResult
-from automl.contracts.space import Draw, Genotype, ScheduleSpace, SearchSpace, Suggester
+from automl.contracts.space import DerivingSpace, Draw, Genotype, ScheduleSpace, SearchSpace, Suggester
 from automl.contracts.trial import Closed, Curve, Monitor, Objective, Outcome, Screen, StudyView, Values, Verdict
 
 __all__ = [
+    "DERIVED",
     "Answer",
     "Batch",
     "Closed",
     "Curve",
     "Dataset",
+    "DerivingSpace",
     "Draw",
     "Executor",
     "Failure",
@@ -63,4 +66,6 @@ __all__ = [
     "UpdateRule",
     "Values",
     "Verdict",
+    "derived_after",
+    "derived_of",
 ]

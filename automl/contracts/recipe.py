@@ -105,6 +105,13 @@ class Schedule(Protocol):
 class Trainer(Protocol):
     """How a recipe is trained; a space may bring its own (bilevel search)."""
 
+    @property
+    def parts(self) -> int:
+        """How many disjoint parts of the train split a batch's rows come from; 1 = the split as a whole.
+
+        The batch of a step holds `batch_size` rows of part 0, then as many of part 1, and so on.
+        """
+
     def init(self, recipe: "Recipe", signature: Signature, *, seed: int, device: str) -> Any:
         """Builds model and optimizer state; all randomness comes from `seed`."""
 
@@ -114,8 +121,15 @@ class Trainer(Protocol):
     def model(self, state: Any) -> "Module":
         """Returns the model as it stands, for measuring."""
 
+    def readings(self, state: Any) -> Mapping[str, float | None]:
+        """Returns numbers for the curve, read at every measurement; always the same names, None = not known now."""
+
     def report(self, state: Any, requests: Sequence[str]) -> Mapping[str, JSON]:
-        """Returns what was asked for by name, as far as this trainer knows it, and what it hands out unasked."""
+        """Returns what was asked for by name, as far as this trainer knows it, and what it hands out unasked.
+
+        "derived" is handed out by a trainer that finds genotypes of another space on its way: a list of
+        {"step": steps done, "genotype": ..., ...} since `init` or `restore`; see `DerivingSpace`.
+        """
 
     def snapshot(self, state: Any) -> Mapping[str, Any]:
         """Returns tensors and plain numbers from which `restore` continues bit for bit."""

@@ -147,3 +147,19 @@ class ScheduleSpace(Protocol):
 
     def from_multipliers(self, values: Sequence[float]) -> Genotype:
         """Returns the genotype that follows a given curve, [any length >= 2] in [0, 1], most closely."""
+
+
+@runtime_checkable
+class DerivingSpace(Protocol):
+    """A search space whose trainings derive genotypes of another space: a trial is a search in itself.
+
+    Its candidates are no products: what costs more than the baseline, learns late or has no ONNX form is judged where
+    the derived genotypes are trained.
+    """
+
+    @property
+    def derives(self) -> str:
+        """Locator of the space whose genotypes `Closed.derived` holds, with the settings that decode them."""
+
+    def draw_derived(self, genotype: Genotype, axes: Any) -> None:
+        """Draws a derived genotype onto a matplotlib `Axes`."""

@@ -146,6 +146,8 @@ class Closed:
         audit: for an audited rejection {"values": [...], "steps": n}, what it would have reached; else None.
         evidence: a failure's last words (exception, tail of stderr, leg); else None.
         closed_at_ms: wall clock, not part of any digest.
+        derived: what its trainings derived, {"leg", "step", "genotype", ...} each; see `DerivingSpace`. Of a rejected
+            trial they are as good as any. Read from the recorded rungs, like the curves.
     """
 
     number: int
@@ -159,6 +161,7 @@ class Closed:
     audit: Mapping[str, Any] | None = None
     evidence: Mapping[str, Any] | None = None
     closed_at_ms: int = 0
+    derived: tuple[Mapping[str, JSON], ...] = ()
 
 
 class StudyView(Protocol):

@@ -33,6 +33,19 @@ MODEL_SLOTS = frozenset({"model", "norm_act", "trainer"})
 """Fields of a recipe that decide the model."""
 
 
-def judges_by_default(name: str, slots: frozenset[str]) -> bool:
-    """Returns whether a filter is on, unless the user says otherwise, for a space that changes these slots."""
+JUDGE_THE_PRODUCT = JUDGE_THE_MODEL | {"early-learning", "quality"}
+"""What they ask of a candidate makes no sense of a supernet: it is larger and slower than what it derives, learns late,
+and may sample one operation per step, so that no gradient reaches the others."""
+
+
+def judges_by_default(name: str, slots: frozenset[str], *, derives: bool = False) -> bool:
+    """Returns whether a filter is on, unless the user says otherwise.
+
+    Args:
+        name: of the filter.
+        slots: fields of the recipe that the space changes.
+        derives: whether the space is an `automl.contracts.DerivingSpace`.
+    """
+    if derives and name in JUDGE_THE_PRODUCT:
+        return False
     return name not in JUDGE_THE_MODEL or bool(slots & MODEL_SLOTS)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from automl.canonical import JSON
+from automl.contracts.derived import derived_of
 from automl.contracts.history import Opened, RungRecord
 from automl.contracts.recipe import Leg, Task
 from automl.contracts.trial import Closed, Curve, Monitor, Outcome, Values, Verdict
@@ -63,6 +64,7 @@ class TrialRun:
         self._curves: dict[str, Curve] = {}
         self._snapshots: dict[str, str | None] = {}
         self._ended_legs: dict[str, str] = {}
+        self._records: list[RungRecord] = []
         self._ledger: list[Verdict] = list(trial.verdicts)
         self._steps, self._seconds = 0, 0.0
         self.end: Closed | None = None
@@ -86,6 +88,7 @@ class TrialRun:
         """Takes the record of the rung that `next` named."""
         leg, index = self._agenda.popleft()
         assert (record.leg, record.index) == (leg.key, index), "records arrive in the order of `next`"
+        self._records.append(record)
         if record.result is None:
             assert record.failure is not None
             evidence = {"leg": leg.key, "rung": index, **record.failure.evidence}
@@ -164,4 +167,5 @@ class TrialRun:
             steps=self._steps,
             seconds=self._seconds,
             evidence=evidence,
+            derived=derived_of(self._records),
         )

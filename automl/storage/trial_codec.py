@@ -1,14 +1,15 @@
 """Records of a trial to JSON attributes and back.
 
 Why: what is on disk outlives the classes of this release; each attribute says in which format it is written.
-The rule: formats are read for ever (one golden file per released version), only the newest one is written. Curves are
-not stored with the end of a trial: they are read from its rungs, so there is one copy of each number.
+The rule: formats are read for ever (one golden file per released version), only the newest one is written. Curves and
+derived genotypes are not stored with the end of a trial: they are read from its rungs, so there is one copy of each.
 """
 
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from automl.canonical import JSON, digest, dumps, finite, loads
+from automl.contracts.derived import derived_of
 from automl.contracts.history import Opened, RungRecord
 from automl.contracts.rung import Failure, RungResult
 from automl.contracts.trial import Closed, Curve, Verdict
@@ -152,25 +153,27 @@ def closed_from_json(data: Mapping[str, Any], *, number: int, rungs: Iterable[Ru
 
     Args:
         number: of the trial.
-        rungs: its recorded rungs, from which the curves are read.
+        rungs: its recorded rungs, from which the curves and the derived genotypes are read.
 
     Raises:
         StorageError: it was written by a newer release, or is damaged.
     """
     _check_format(data, CLOSED)
+    recorded = tuple(rungs)
     try:
         return Closed(
             number=number,
             outcome=data["outcome"],
             reason=data["reason"],
             values=tuple(data["values"]),
-            curves=_curves(data["points"], rungs),
+            curves=_curves(data["points"], recorded),
             ledger=tuple(Verdict.from_json(verdict) for verdict in data["ledger"]),
             steps=data["steps"],
             seconds=data["seconds"],
             audit=data["audit"],
             evidence=data["evidence"],
             closed_at_ms=data["closed_at_ms"],
+            derived=derived_of(recorded),
         )
     except (LookupError, TypeError, AttributeError) as error:
         raise _damaged(CLOSED, error) from error

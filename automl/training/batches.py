@@ -1,7 +1,8 @@
 """Training batches by step number.
 
 Why: an interrupted leg must go on with the batches that it would have seen. The rule: the batch of a step is a function
-of (seed, step) alone, and the seed never depends on the trial, so equal functions see equal data.
+of (seed, step) alone, and the seed never depends on the trial, so equal functions see equal data. Parts of the split
+are dealt by the seed once, and never mix.
 """
 
 from collections.abc import Callable
@@ -9,9 +10,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from automl.contracts import Batch
+from automl.errors import InvalidSetting
 from automl.seeding import child, child_seed
 
 
@@ -22,9 +25,11 @@ class Batches:
     Attributes:
         inputs: [n, ...] on the device of training.
         targets: [n, ...] there as well.
-        size: examples per batch; of fewer examples than that, each batch holds all.
+        size: examples per batch and part; of fewer examples than that, each batch holds all.
         seed: of the leg.
         augment: see `automl.contracts.Recipe`.
+        parts: equal disjoint parts of the examples, >= 1; a batch holds `size` rows of each, part after part. What
+            does not divide is left out.
     """
 
     inputs: Tensor
@@ -32,18 +37,33 @@ class Batches:
     size: int
     seed: int
     augment: Callable[[Batch, torch.Generator], Batch]
+    parts: int = 1
     _epoch: int = field(default=-1, init=False)
-    _order: Tensor = field(default_factory=lambda: torch.empty(0, dtype=torch.int64), init=False)
+    _orders: list[Tensor] = field(default_factory=list, init=False)
     _generator: torch.Generator = field(default_factory=torch.Generator, init=False)
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.parts <= len(self.targets):
+            raise InvalidSetting("parts", self.parts, f"an int in [1, {len(self.targets)}], the number of examples")
 
     def at(self, step: int) -> Batch:
         """Returns the batch of `step`, from 0."""
-        examples = len(self.targets)
+        examples = len(self.targets) // self.parts
         size = min(self.size, examples)
         epoch, place = divmod(step, examples // size)
         if epoch != self._epoch:
-            order = child(self.seed, "data", epoch).permutation(examples).astype(np.int64)
-            self._epoch, self._order = epoch, torch.from_numpy(order).to(self.inputs.device)
-        chosen = self._order[place * size : (place + 1) * size]
+            self._epoch = epoch
+            self._orders = [torch.from_numpy(order).to(self.inputs.device) for order in self._shuffled(epoch)]
+        chosen = torch.cat([order[place * size : (place + 1) * size] for order in self._orders])
         self._generator.manual_seed(child_seed(self.seed, "augment", step))
         return self.augment((self.inputs[chosen], self.targets[chosen]), self._generator)
+
+    def _shuffled(self, epoch: int) -> list[NDArray[np.int64]]:
+        """Returns the order of each part in an epoch, as numbers of examples."""
+        examples = len(self.targets)
+        if self.parts == 1:
+            return [child(self.seed, "data", epoch).permutation(examples).astype(np.int64)]
+        dealt = child(self.seed, "parts").permutation(examples).astype(np.int64)
+        size = examples // self.parts
+        members = (dealt[part * size : (part + 1) * size] for part in range(self.parts))
+        return [child(self.seed, "data", epoch, part).permutation(one) for part, one in enumerate(members)]

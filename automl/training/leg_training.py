@@ -90,7 +90,7 @@ def train_slice(course: Course, job: RungJob, *, snapshot: Mapping[str, Any] | N
         if diverged or step == last or step % job.measure_every_steps == 0:
             model = trainer.model(state)
             diverged = diverged or not all_finite(model.parameters())
-            recorder.take(model, step, usable=not diverged)
+            recorder.take(model, step, usable=not diverged, readings=trainer.readings(state))
     return Slice(state=state, curve=recorder.curve(), diverged=diverged, done=step, trained=step - start)
 
 

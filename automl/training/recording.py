@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 import torch
 from torch import Tensor
@@ -26,10 +27,19 @@ class Recorder:
     _steps: list[int] = field(default_factory=list, init=False)
     _metrics: dict[str, list[float | None]] = field(default_factory=dict, init=False)
 
-    def take(self, model: Module, step: int, *, usable: bool) -> None:
-        """Measures the model; an unusable one gets None everywhere."""
+    def take(
+        self, model: Module, step: int, *, usable: bool, readings: Mapping[str, float | None] = MappingProxyType({})
+    ) -> None:
+        """Measures the model; an unusable one gets None everywhere.
+
+        Args:
+            model: as it stands.
+            step: steps done.
+            usable: whether its numbers are finite.
+            readings: of the trainer, written beside the measurements; a metric of the same name wins.
+        """
         loss = math.fsum(self.losses) / len(self.losses) if usable and self.losses else None
-        found: dict[str, float | None] = {"train_loss": loss, **self.measure(model)}
+        found: dict[str, float | None] = {**readings, "train_loss": loss, **self.measure(model)}
         self._steps.append(step)
         for name, value in found.items():
             self._metrics.setdefault(name, []).append(finite(value) if usable else None)

@@ -15,7 +15,19 @@ import torch
 from torch.nn import Module
 
 from automl.canonical import JSON
-from automl.contracts import Curve, Dataset, Recipe, RecipeRef, RungJob, RungResult, SearchSpace, Split, Task
+from automl.contracts import (
+    DERIVED,
+    Curve,
+    Dataset,
+    Recipe,
+    RecipeRef,
+    RungJob,
+    RungResult,
+    SearchSpace,
+    Split,
+    Task,
+    derived_after,
+)
 from automl.errors import InvalidSetting
 from automl.seeding import child_seed
 from automl.training.batched import StackedSupervised
@@ -132,7 +144,12 @@ class Runner:
         task, recipe = self.task(ref.task), self.recipe(ref)
         train = self._dataset(ref, "train", job.device)
         batches = Batches(
-            inputs=train.inputs, targets=train.targets, size=recipe.batch_size, seed=seed, augment=recipe.augment
+            inputs=train.inputs,
+            targets=train.targets,
+            size=recipe.batch_size,
+            seed=seed,
+            augment=recipe.augment,
+            parts=recipe.trainer.parts,
         )
 
         def measure(model: Module) -> dict[str, float]:
@@ -184,6 +201,8 @@ class Runner:
         if job.keep and not end.diverged:
             key = self.snapshots.put({"step": end.done, "state": dict(recipe.trainer.snapshot(end.state))})
         measurements: dict[str, JSON] = dict(recipe.trainer.report(end.state, job.requests))
+        if DERIVED in measurements:
+            measurements[DERIVED] = derived_after(measurements[DERIVED], job.steps[0])
         if "stability" in job.requests:
             measurements["stability"] = self._stability(job, job.refs[index], end)
         return _Ended(

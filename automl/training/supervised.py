@@ -7,7 +7,7 @@ whatever the number of layers. The rule: no random choice is made after `init`, 
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -54,6 +54,8 @@ class Supervised:
 
     It knows the request "gradient_norms": {"l1": [steps], "l2": [steps]} of the whole leg so far.
     """
+
+    parts: ClassVar[int] = 1
 
     def init(self, recipe: Recipe, signature: Signature, *, seed: int, device: str) -> SupervisedState:
         """Builds the model on the CPU, so that equal seeds give equal weights on every device."""
@@ -102,6 +104,10 @@ class Supervised:
     def model(self, state: SupervisedState) -> Module:
         """Returns the model as it stands."""
         return state.model
+
+    def readings(self, state: SupervisedState) -> Mapping[str, float | None]:
+        """Returns nothing: what it knows at every step is in the curve anyway."""
+        return {}
 
     def report(self, state: SupervisedState, requests: Sequence[str]) -> Mapping[str, JSON]:
         """Returns the gradient norms, where they were asked for; a norm that is not finite is null."""

@@ -168,3 +168,9 @@ def test_what_measures_the_model_is_off_where_the_model_stays() -> None:
     on = {name for name in (*SCREENS, *MONITORS) if judges_by_default(name, frozenset({"update_rule"}))}
     assert on == {"duplicates", "early-learning", "quality"}
     assert all(judges_by_default(name, frozenset({"norm_act"})) for name in (*SCREENS, *MONITORS))
+
+
+def test_what_judges_a_product_is_off_where_trials_are_searches() -> None:
+    slots = frozenset({"model", "trainer"})
+    on = {name for name in (*SCREENS, *MONITORS) if judges_by_default(name, slots, derives=True)}
+    assert on == {"duplicates"}

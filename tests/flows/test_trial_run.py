@@ -1,7 +1,7 @@
 """The walk of one trial through its legs and rungs."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from automl.contracts import Closed, Curve, Failure, Leg, Objective, Opened, RungRecord, RungResult, Values, Verdict
 from automl.flows.trial_run import PROBE, TrialRun
@@ -135,3 +135,14 @@ def test_a_value_that_is_not_finite_at_the_end_is_a_failure_not_a_completion() -
     run.absorb(record(run, 0.5))
     run.absorb(record(run, None))
     assert run.end is not None and (run.end.outcome, run.end.reason) == ("failed", "diverged")
+
+
+def test_what_was_derived_before_a_drop_stays_with_the_trial() -> None:
+    run = make((Leg(variant="a"),), AtLeast(bar=0.5))
+    for step, score in ((10, 0.9), (30, 0.1)):
+        plain = record(run, score)
+        assert plain.result is not None
+        found = {"derived": [{"step": step, "genotype": {"cell": step}}]}
+        run.absorb(replace(plain, result=replace(plain.result, measurements=(found,))))
+    assert run.end is not None and run.end.outcome == "rejected"
+    assert run.end.derived == tuple({"leg": "a", "step": step, "genotype": {"cell": step}} for step in (10, 30))

@@ -110,13 +110,22 @@ def test_closed_survives_the_disk_with_the_curves_of_its_rungs(
     joined = Curve()
     recorded = []
     for index, part in enumerate(slices):
+        found = {"derived": [{"step": index, "genotype": {"cell": index}, "score": 0.5}]} if index != 1 else {}
         result = RungResult(
-            curves=(part,), measurements=({},), snapshots=(None,), diverged=(False,), steps=1, seconds=1
+            curves=(part,), measurements=(found,), snapshots=(None,), diverged=(False,), steps=1, seconds=1
         )
         recorded.append(RungRecord(leg="a", index=index, result=result))
         joined = joined.then(part)
+    cells = [{"leg": "a", "step": i, "genotype": {"cell": i}, "score": 0.5} for i in range(len(slices)) if i != 1]
     trial = Closed(
-        number=3, outcome=outcome, reason="r", values=tuple(values), curves={"a": joined}, audit=extra, evidence=extra
+        number=3,
+        outcome=outcome,
+        reason="r",
+        values=tuple(values),
+        curves={"a": joined},
+        audit=extra,
+        evidence=extra,
+        derived=tuple(cells),
     )
     back = closed_from_json(through_disk(closed_to_json(trial)), number=3, rungs=reversed(recorded))
     assert back == trial

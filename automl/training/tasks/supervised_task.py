@@ -56,6 +56,8 @@ class SupervisedTask(ABC):
         width: of the built-in networks, >= 1.
         rung_ends: steps at which a run is judged, increasing, each < steps; () derives an early look half
             way to the quality check (see `automl.filters.early_learning`), and the check itself at step 100.
+        rung_every: in place of `rung_ends`, a run is judged after every so many steps, >= 1: of a differentiable search
+            an epoch; None = as `rung_ends` says.
         split_seed: of the cut into train, validation, gate and test.
         learning_rates: a candidate is trained at each of them, and its best run counts; each > 0, none = at
             `learning_rate` alone. Rule of thumb: powers of 3 around `learning_rate`.
@@ -71,6 +73,7 @@ class SupervisedTask(ABC):
     weight_decay: float = 5e-4
     width: int = 16
     rung_ends: Sequence[int] = ()
+    rung_every: int | None = None
     split_seed: int = 0
     learning_rates: Sequence[float] = ()
     weight_decays: Sequence[float] = ()
@@ -86,6 +89,10 @@ class SupervisedTask(ABC):
         if not self.weight_decay >= 0:
             raise InvalidSetting("task.weight_decay", self.weight_decay, "a number >= 0")
         require_grid(self.learning_rates, self.weight_decays)
+        if self.rung_every is not None:
+            require_count("task.rung_every", self.rung_every)
+            if self.rung_ends:
+                raise InvalidSetting("task.rung_every", self.rung_every, "None beside rung_ends; give one of the two")
         ends = [0, *self.rung_ends, self._horizon]
         if any(later <= earlier for earlier, later in pairwise(ends)):
             allowed = f"increasing steps between 1 and {self._horizon - 1}"
@@ -134,6 +141,8 @@ class SupervisedTask(ABC):
     def rungs(self, leg: Leg) -> tuple[tuple[int, int], ...]:
         """Returns slices: a first look, the quality check, the rest; (0, 50), (50, 100), (100, 300) of 300."""
         steps = int(leg.overrides.get("steps", self._horizon))
+        if self.rung_every is not None:
+            return tuple(pairwise([*range(0, steps, self.rung_every), steps]))
         quality = min(QUALITY_STEPS, steps)
         chosen = self.rung_ends or (max(1, quality // 2), quality)
         ends = sorted({0, steps, *(end for end in chosen if end < steps)})

@@ -91,6 +91,9 @@ def test_objectives_and_legs_follow_the_variants() -> None:
         ({"steps": 50}, ((0, 25), (25, 50))),
         ({"steps": 1}, ((0, 1),)),
         ({"steps": 60, "rung_ends": (20, 40)}, ((0, 20), (20, 40), (40, 60))),
+        ({"steps": 50, "rung_every": 20}, ((0, 20), (20, 40), (40, 50))),
+        ({"steps": 40, "rung_every": 20}, ((0, 20), (20, 40))),
+        ({"steps": 40, "rung_every": 400}, ((0, 40),)),
     ],
 )
 def test_rungs_are_consecutive_up_to_the_horizon(settings: dict[str, Any], expected: object) -> None:
@@ -111,6 +114,8 @@ def test_longer_final_training_moves_the_last_rung() -> None:
         {"weight_decay": -1.0},
         {"width": 0},
         {"rung_ends": (20, 10)},
+        {"rung_every": 0},
+        {"rung_every": 20, "rung_ends": (20,)},
         {"rung_ends": (300,)},
     ],
 )
