@@ -2,3 +2,7 @@
 
 Read `vocabulary` first (the operations), then `cell` (what a cell is) and `space` (what is proposed).
 """
+
+from search_spaces.darts.space import DartsSpace
+
+__all__ = ["DartsSpace"]

@@ -102,6 +102,7 @@ class CellBlock(nn.Module):
     ) -> None:
         super().__init__()
         self.cell = plan.reduce if reduces else plan.normal
+        self.channels = channels * len(self.cell.concat)
         self.stride = 2 if reduces else 1
         self.drop_probability = 0.0
         self.input0 = (FactorizedReduce if after_reduction else ReluConvNorm)(before[0], channels)

@@ -84,9 +84,14 @@ class Cell:
         return cls(nodes=read, concat=tuple(concat))
 
     def canonical(self) -> "Cell":
-        """Returns the cell that equal functions share: edges of a node in a fixed order, `none` edges left out."""
+        """Returns the cell that equal functions share.
+
+        The edges of a node stand in a fixed order, `none` edges are left out, and so are, in the output, nodes that
+        lost all of their edges (unless that were the whole output).
+        """
         nodes = tuple(tuple(sorted(edge for edge in edges if edge.operation != NONE)) for edges in self.nodes)
-        return Cell(nodes=nodes, concat=self.concat)
+        alive = tuple(state for state in self.concat if nodes[state - INPUTS])
+        return Cell(nodes=nodes, concat=alive or self.concat[:1])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -52,7 +52,7 @@ def derive_fair(
     """Returns the cell of all operations whose weight is above a threshold (FairDARTS, section 4.2).
 
     Operations of one edge do not compete: both of a node's edges may come from the same state, and a node may have
-    fewer edges, or none.
+    fewer edges, or none; one without edges is no part of the output.
 
     Args:
         weights: [edges, operations], sigmoid(alpha).
@@ -61,7 +61,7 @@ def derive_fair(
         edges_per_node: most edges kept per node, strongest first, >= 1.
 
     Raises:
-        InvalidSetting: as of `derive`.
+        InvalidSetting: as of `derive`, or no weight is above the threshold.
     """
     matrix = _checked(weights, operations)
     if edges_per_node < 1:
@@ -73,7 +73,10 @@ def derive_fair(
         order = [int(place) for place in np.argsort(-flat, kind="stable") if flat[place] > threshold]
         pairs = [divmod(place, len(usable)) for place in order[:edges_per_node]]
         nodes.append(tuple(Edge(operation=operations[usable[column]], source=row) for row, column in pairs))
-    return Cell(nodes=tuple(nodes), concat=tuple(range(INPUTS, INPUTS + len(nodes))))
+    concat = tuple(state for state, edges in enumerate(nodes, INPUTS) if edges)
+    if not concat:
+        raise InvalidSetting("threshold", threshold, f"below the largest weight, {matrix[:, usable].max():.4g}")
+    return Cell(nodes=tuple(nodes), concat=concat)
 
 
 def node_count(edges: int) -> int | None:

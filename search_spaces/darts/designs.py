@@ -81,6 +81,7 @@ DESIGNS: Mapping[str, Design] = MappingProxyType(
             "darts",
             "s3,0 s5,1 / - / mx,0 / s3,0",
             "mx,0 av,1 / av,0 d5,1 / av,0 s5,1 / sk,0 sk,1",
+            concat=((2, 4, 5), None),
         ),
         "fair-darts-b": _design(
             "darts",

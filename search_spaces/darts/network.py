@@ -72,42 +72,54 @@ class NetworkPlan:
 
 
 class Network(nn.Module):
-    """Images [batch, image_channels, height, width] -> class scores [batch, classes].
-
-    In training, with an auxiliary head, the result is the tuple (scores, auxiliary scores).
-    """
+    """Images [batch, image_channels, height, width] -> class scores [batch, classes]."""
 
     def __init__(self, plan: NetworkPlan, image_channels: int, classes: int) -> None:
         super().__init__()
         self.stem = (LargeStem if plan.stem == "large" else SmallStem)(image_channels, plan.channels)
         before, channels, after_reduction = self.stem.channels, plan.channels, plan.stem == "large"
-        self.auxiliary_at = 2 * plan.depth // 3
-        self.cells = nn.ModuleList()
-        self.auxiliary = None
+        self.cells, self.widths = nn.ModuleList(), []
         for index in range(plan.depth):
-            reduces = index in (plan.depth // 3, self.auxiliary_at)
+            reduces = index in (plan.depth // 3, 2 * plan.depth // 3)
             channels = 2 * channels if reduces else channels
             cell = CellBlock(plan, channels, before=before, reduces=reduces, after_reduction=after_reduction)
             self.cells.append(cell)
-            before, after_reduction = (before[1], channels * len(cell.cell.concat)), reduces
-            if plan.auxiliary and index == self.auxiliary_at:
-                self.auxiliary = AuxiliaryHead(before[1], classes)
+            self.widths.append(cell.channels)
+            before, after_reduction = (before[1], cell.channels), reduces
         self.classifier = nn.Linear(before[1], classes)
 
     def forward(self, images: Tensor) -> Tensor | tuple[Tensor, Tensor]:
-        before, last = self.stem(images)
-        auxiliary = None
-        for index, cell in enumerate(self.cells):
-            before, last = last, cell(before, last)
-            if index == self.auxiliary_at and self.auxiliary is not None and self.training:
-                auxiliary = self.auxiliary(last)
-        scores: Tensor = self.classifier(last.mean((2, 3)))
-        return scores if auxiliary is None else (scores, auxiliary)
+        return self.scores(self.through(self.stem(images), 0, len(self.cells)))
+
+    def through(self, states: tuple[Tensor, Tensor], first: int, stop: int) -> tuple[Tensor, Tensor]:
+        """Returns the last two states after the cells in [first, stop)."""
+        for index in range(first, stop):
+            states = states[1], self.cells[index](*states)
+        return states
+
+    def scores(self, states: tuple[Tensor, Tensor]) -> Tensor:
+        """Returns the class scores from the last two states."""
+        scores: Tensor = self.classifier(states[1].mean((2, 3)))
+        return scores
 
     def set_drop_path(self, probability: float) -> None:
         """Sets with which probability an operation is left out, per example, while training; in [0, 1)."""
         for cell in self.cells:
             cell.drop_probability = probability  # type: ignore[assignment]
+
+
+class AuxiliaryNetwork(Network):
+    """A network that gives, in training, the tuple (scores, scores of a head on the second reduction cell)."""
+
+    def __init__(self, plan: NetworkPlan, image_channels: int, classes: int) -> None:
+        super().__init__(plan, image_channels, classes)
+        self.early = 2 * plan.depth // 3 + 1
+        self.auxiliary = AuxiliaryHead(self.widths[self.early - 1], classes)
+
+    def forward(self, images: Tensor) -> Tensor | tuple[Tensor, Tensor]:
+        states = self.through(self.stem(images), 0, self.early)
+        scores = self.scores(self.through(states, self.early, len(self.cells)))
+        return (scores, self.auxiliary(states[1])) if self.training else scores
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,7 +139,7 @@ class NetworkFactory:
             InvalidSetting: the data are no images, too small ones, or of a single class.
         """
         image_channels, classes = require_images(signature, halvings=self.plan.halvings)
-        network = Network(self.plan, image_channels, classes)
+        network = (AuxiliaryNetwork if self.plan.auxiliary else Network)(self.plan, image_channels, classes)
         initialise(network, generator)
         return network
 
