@@ -17,7 +17,7 @@ from automl.contracts import Genotype, Leg, RungJob, ScheduleSpace, StudyLog
 from automl.errors import ExportError
 from automl.flows.alternatives import choose
 from automl.flows.plan import Plan
-from automl.flows.rerank import FIRST_REPLICATE, SPLITS
+from automl.flows.retraining import FIRST_REPLICATE, SPLITS
 from automl.plugins import Objects
 from automl.seeding import child_seed
 

@@ -30,6 +30,16 @@ def rerank(
             " Who does not beat the baseline stays behind.",
         ),
     ] = None,
+    random: Annotated[
+        int | None,
+        typer.Option(
+            min=0, help="Random candidates of the space trained beside them, better 8 or more.", show_default="none"
+        ),
+    ] = None,
+    designs: Annotated[
+        str | None,
+        typer.Option(metavar="NAMES", help="Published designs of the space trained beside them, between commas."),
+    ] = None,
     curve_trials: Annotated[
         int | None,
         typer.Option(
@@ -46,12 +56,15 @@ def rerank(
         raise UsageError("--funnel names the tasks itself, each with its own steps. Leave out --task and --steps.")
     if stages is None and curve_trials is not None:
         raise UsageError("--curve-trials is about the tasks of --funnel. Give --funnel too, or leave it out.")
+    if stages is not None and (random is not None or designs is not None):
+        raise UsageError("--random and --designs stand beside one second look. Leave them out, or --funnel.")
     from automl import run
 
     found = run.load_study(study, storage=storage, workers=workers)
     if stages is None:
-        report = found.rerank(top=top, seeds=seeds, steps=steps, task=task)
-        emit(report, as_json=json, text=_rerank_text(report))
+        names = [] if designs is None else [name.strip() for name in designs.split(",")]
+        report = found.rerank(top=top, seeds=seeds, steps=steps, task=task, random=random or 0, designs=names)
+        emit(report, as_json=json, text=rerank_text(report))
         return
     wanted = {} if curve_trials is None else {"curve_trials": curve_trials}
     report = found.funnel(stages, top=top, seeds=seeds, **wanted)
@@ -106,15 +119,22 @@ def replay(
         raise typer.Exit(FAILED)
 
 
-def _rerank_text(report: Mapping[str, Any]) -> str:
-    """Returns gains on the gate split, which choose, and the sentence about the one that was chosen."""
+def rerank_text(report: Mapping[str, Any]) -> str:
+    """Returns gains on the gate split, which choose, and the sentences about the one that was chosen."""
+    beside = report.get("companions") or {"finalists": [], "text": ""}
+    over = {one["trial"]: one["random"] or {} for one in beside["finalists"]}
     rows = [
-        {"trial": one["trial"], **{name: _interval(difference) for name, difference in one["gate"].items()}}
+        {
+            "trial": one["trial"],
+            **{name: _interval(difference) for name, difference in one["gate"].items()},
+            **{f"{name} over random": _interval(d) for name, d in over.get(one["trial"], {}).items()},
+        }
         for one in report["finalists"]
     ]
     names = dict.fromkeys(name for row in rows for name in row)
     note = "Gain over the baseline on the gate split, with 95 % intervals:"
-    return "\n".join([note, table(rows, names), report["text"]] if rows else [report["text"]])
+    lines = [note, table(rows, names)] if rows else []
+    return "\n".join([*lines, report["text"], *([beside["text"]] if beside["text"] else [])])
 
 
 def _interval(difference: Mapping[str, float]) -> str:

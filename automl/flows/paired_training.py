@@ -18,7 +18,7 @@ from automl.errors import InvalidSetting
 from automl.flows.alternatives import choose, of_legs
 from automl.flows.jobs import Jobs
 from automl.flows.plan import Plan
-from automl.flows.rerank import FIRST_REPLICATE
+from automl.flows.retraining import FIRST_REPLICATE
 from automl.numerics.intervals import difference_interval
 from automl.numerics.ranking import utilities
 from automl.seeding import child_seed

@@ -3,53 +3,32 @@
 Why: the best of many short trainings is partly luck. The rule: the gate split chooses one finalist, the test split,
 read for it and the baseline alone, judges it; a winner is named only when the interval of the paired differences
 excludes zero. Where the task tunes each candidate on several legs, the gate split also chooses each one's leg, the
-baseline's as well. Source: Dwork et al. 2015 (reuse of a holdout), paired bootstrap as in Efron & Tibshirani 1993.
+baseline's as well. Companions (random candidates, designs) may be trained beside them: `automl.flows.companions`.
+Source: Dwork et al. 2015 (reuse of a holdout), paired bootstrap as in Efron & Tibshirani 1993.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from automl.canonical import JSON
-from automl.contracts.recipe import Leg, Split
-from automl.contracts.rung import Executor, RungResult
+from automl.contracts.rung import Executor
 from automl.contracts.space import Genotype
-from automl.contracts.trial import Curve, Objective, Values
+from automl.contracts.trial import Objective
 from automl.errors import EngineError, InvalidSetting
-from automl.flows.alternatives import choose, of_legs
+from automl.flows.companions import Companion, companions_report
 from automl.flows.jobs import Jobs
 from automl.flows.plan import Plan
+from automl.flows.retraining import SPLITS, Entrant, Lost, Retrained, retrain
 from automl.numerics.intervals import difference_interval
 from automl.numerics.ranking import utilities
-from automl.seeding import child, child_seed
-
-FIRST_REPLICATE = 1000
-"""Replicates below it belong to the search, so rerank's seeds are fresh."""
+from automl.seeding import child
 
 SEEDS_FOR_A_WINNER = 5
 """The bootstrap interval of fewer pairs is too short: at 95 % nominal it covers 75 % with three, 92 % with five."""
 
-SPLITS: tuple[Split, ...] = ("gate", "test")
 Matrix = np.ndarray[Any, np.dtype[np.float64]]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Retrained:
-    """One genotype trained again.
-
-    Attributes:
-        gate: [seeds][objectives].
-        test: [seeds][objectives].
-        legs: the chosen one of each architecture, as replicate 0.
-        snapshots: leg key -> content key of the trained model, of the first seed.
-    """
-
-    gate: tuple[Values, ...]
-    test: tuple[Values, ...]
-    legs: tuple[Leg, ...]
-    snapshots: Mapping[str, str]
 
 
 def rerank(
@@ -60,8 +39,9 @@ def rerank(
     steps: int | None,
     executor: Executor,
     workers: int = 1,
+    companions: Sequence[Companion] = (),
 ) -> dict[str, JSON]:
-    """Trains finalists and baseline `seeds` times each and compares them.
+    """Trains finalists, baseline and companions `seeds` times each and compares them.
 
     Args:
         plan: the study's, or with another task.
@@ -70,11 +50,13 @@ def rerank(
         steps: training steps; None = the task's own.
         executor: runs the jobs.
         workers: of the executor, >= 1; see `Search`.
+        companions: who is trained beside them; see `companions_of`.
 
     Returns:
         The report: "finalists" (trial, gate and test values per seed, mean differences with intervals, chosen legs),
         "baseline" (the same), "chosen", "winner" (trial or None), "verdict" ("winner", "tie" or "worse"), "text",
-        "alternatives" (legs that each candidate and the baseline could choose from), "snapshots" of the chosen one.
+        "alternatives" (legs that each candidate and the baseline could choose from), "snapshots" of the chosen one;
+        with companions "companions", see `companions_report`.
 
     Raises:
         EngineError: the baseline could not be trained.
@@ -83,75 +65,27 @@ def rerank(
         raise InvalidSetting("seeds", seeds, "an int >= 2; below that there is no noise to compare with")
     if steps is not None and steps < 1:
         raise InvalidSetting("steps", steps, "an int >= 1, or absent")
-    everyone: dict[int | None, Genotype | None] = {None: None}
-    everyone |= dict(finalists.items())
+    everyone: dict[Entrant, Genotype | None] = {None: None}
+    everyone.update(finalists.items())
+    everyone.update((one.key, one.genotype) for one in companions)
     jobs = Jobs(executor, width=plan.width, workers=workers)
-    trained = _train(plan, everyone, seeds=seeds, steps=steps, jobs=jobs)
-    baseline = trained.pop(None)
-    if baseline is None:
-        raise EngineError(f"The baseline of task {plan.task.name!r} could not be trained for the rerank.")
-    objectives = plan.task.objectives
+    reached = retrain(plan, everyone, seeds=seeds, steps=steps, jobs=jobs)
+    baseline = reached[None]
+    if isinstance(baseline, Lost):
+        reason = f"{baseline.reason} with some seed"
+        raise EngineError(f"The baseline of task {plan.task.name!r} could not be trained for the rerank: {reason}.")
+    trained = {number: got for number in finalists if isinstance(got := reached[number], Retrained)}
     rows = {
-        number: _compare(result, baseline, objectives=objectives, seed=plan.seed, number=number or 0)
+        number: _compare(result, baseline, objectives=plan.task.objectives, seed=plan.seed, number=number)
         for number, result in trained.items()
-        if result is not None
     }
-    return _report(plan, rows, trained, baseline)
-
-
-def _train(
-    plan: Plan, everyone: Mapping[int | None, Genotype | None], *, seeds: int, steps: int | None, jobs: Jobs
-) -> dict[int | None, Retrained | None]:
-    """Returns what each reached; None where any of its trainings failed."""
-    legs = [_fresh(leg, seed, steps) for seed in range(seeds) for leg in plan.task.legs("rerank")]
-    runs: dict[str, tuple[int | None, Leg]] = {}
-    for place, (number, genotype) in enumerate(everyone.items()):
-        for leg in legs:
-            job = plan.full_job(genotype, leg, seed=child_seed(plan.seed, "rerank"), splits=SPLITS)
-            job = job if steps is None else replace(job, steps=(0, steps))
-            key = f"{place}:{leg.key}"
-            runs[key] = (number, leg)
-            jobs.submit(key, job, priority=(place,))
-    results: dict[int | None, dict[Leg, RungResult]] = {number: {} for number in everyone}
-    while runs:
-        for _, answer in jobs.wait(1.0):
-            number, leg = runs.pop(answer.key)
-            if answer.result is not None and not answer.result.diverged[0]:
-                results[number][leg] = answer.result
-    return {number: _gather(plan, results[number], seeds) for number in everyone}
-
-
-def _fresh(leg: Leg, seed: int, steps: int | None) -> Leg:
-    overrides = leg.overrides if steps is None else {**leg.overrides, "steps": steps}
-    return replace(leg, overrides=overrides, replicate=FIRST_REPLICATE + seed)
-
-
-def _gather(plan: Plan, results: Mapping[Leg, RungResult], seeds: int) -> Retrained | None:
-    """Returns what a candidate reached on the legs that the gate split chooses; None where one is missing."""
-    by_seed = [
-        {leg: result for leg, result in results.items() if leg.replicate == FIRST_REPLICATE + seed}
-        for seed in range(seeds)
-    ]
-    on_gate = [{leg: result.curves[0] for leg, result in runs.items()} for runs in by_seed]
-    legs = choose(plan.task.objectives, on_gate)
-    if legs is None or {leg.variant for leg in legs} != set(plan.variants):
-        return None
-    kept = [of_legs(legs, curves) for curves in on_gate]
-    gate = tuple(plan.task.values(curves) for curves in kept)
-    test = tuple(plan.task.values({leg: _of_test(curve) for leg, curve in curves.items()}) for curves in kept)
-    if any(value is None for values in (*gate, *test) for value in values):
-        return None
-    snapshots = {leg.key: key for leg in kept[0] if (key := by_seed[0][leg].snapshots[0]) is not None}
-    return Retrained(gate=gate, test=test, legs=legs, snapshots=snapshots)
-
-
-def _of_test(curve: Curve) -> Curve:
-    """Returns the curve with the test split's metrics under bare names, as `Task.values` reads them."""
-    prefix = "test."
-    return Curve(
-        steps=curve.steps,
-        metrics={name.removeprefix(prefix): v for name, v in curve.metrics.items() if name.startswith(prefix)},
-    )
+    report = _report(plan, rows, trained, baseline)
+    report["failed"] = [number for number in finalists if number not in trained]
+    if companions:
+        chosen: Any = report["chosen"]
+        beside = [(one, reached[one.key]) for one in companions]
+        report["companions"] = companions_report(plan, beside, finalists=trained, chosen=chosen)
+    return report
 
 
 def _compare(
@@ -180,8 +114,8 @@ def _difference(differences: Matrix, rng: np.random.Generator) -> dict[str, floa
 
 def _report(
     plan: Plan,
-    rows: Mapping[int | None, dict[str, Any]],
-    trained: Mapping[int | None, Retrained | None],
+    rows: Mapping[int, dict[str, Any]],
+    trained: Mapping[int, Retrained],
     baseline: Retrained,
 ) -> dict[str, JSON]:
     ordered = sorted(rows.values(), key=lambda row: (-row["gate_gain"], row["trial"]))
@@ -194,7 +128,6 @@ def _report(
         "task": plan.task.name,
         "seeds": len(baseline.gate),
         "finalists": finalists,
-        "failed": [number for number, result in trained.items() if result is None],
         "baseline": {
             "gate_values": [list(v) for v in baseline.gate],
             "test_values": [list(v) for v in baseline.test],

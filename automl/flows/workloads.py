@@ -19,7 +19,7 @@ from automl.contracts.space import Genotype
 from automl.contracts.trial import Objective
 from automl.errors import InvalidSetting
 from automl.flows.jobs import Jobs
-from automl.flows.rerank import FIRST_REPLICATE
+from automl.flows.retraining import FIRST_REPLICATE
 from automl.seeding import child_seed
 
 MEASUREMENTS = 40

@@ -21,6 +21,7 @@ from automl.canonical import JSON
 from automl.contracts import Executor, Genotype, History
 from automl.errors import InvalidSetting, UsageError
 from automl.flows.ancestry import explanation
+from automl.flows.companions import companions_of
 from automl.flows.funnel import funnel as run_funnel
 from automl.flows.meta_validation import search_path
 from automl.flows.plan import Plan
@@ -37,9 +38,19 @@ NEARLY_SCALED = re.compile(r"[A-Za-z][\w-]*:[xX]?[\d.+-]*")
 
 
 def rerank(
-    study: "Study", top: int = 5, *, seeds: int = 5, steps: int | None = None, task: object = None
+    study: "Study",
+    top: int = 5,
+    *,
+    seeds: int = 5,
+    steps: int | None = None,
+    task: object = None,
+    random: int = 0,
+    designs: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Trains the best trials and the baseline again with the same fresh seeds and compares them.
+
+    With `random` or `designs` others are trained beside them in the same way. Nobody is chosen from those, so their
+    test numbers are read and reported (see `automl.flows.companions`).
 
     Args:
         study: finished or not.
@@ -47,23 +58,35 @@ def rerank(
         seeds: fresh seeds, >= 2.
         steps: training steps; None = the task's own.
         task: another task to judge on; None = the study's.
+        random: how many random candidates of the study's space, >= 2, or 0 = none; rule of thumb 8 or more.
+        designs: names of the space's published designs.
 
     Returns:
         The report of `automl.flows.rerank.rerank`, also stored with the study.
 
     Raises:
+        UnknownName: no such design.
         UsageError: no trial completed.
     """
+    if isinstance(designs, str):
+        raise InvalidSetting("designs", designs, "a list of names")
     chosen = finalists(study, top)
     objects = dict(study.objects)
     plan = study.checked_plan()
+    companions = companions_of(plan, chosen, random=random, designs=designs)
     if task is not None:
         locator = task_locator(task, {}, objects)
         plan = replace(plan, task=task_of(locator, objects), task_locator=locator)
     study.know(objects)
     with _driven(study, objects) as (history, executor):
         found = run_rerank(
-            plan, chosen, seeds=seeds, steps=steps, executor=executor, workers=study.session.workers
+            plan,
+            chosen,
+            seeds=seeds,
+            steps=steps,
+            executor=executor,
+            workers=study.session.workers,
+            companions=companions,
         )
         report = {**found, "task_locator": plan.task_locator, "steps": steps}
         history.note("rerank", report)

@@ -149,10 +149,17 @@ class Study:
         }
 
     def rerank(
-        self, top: int = 5, *, seeds: int = 5, steps: int | None = None, task: object = None
+        self,
+        top: int = 5,
+        *,
+        seeds: int = 5,
+        steps: int | None = None,
+        task: object = None,
+        random: int = 0,
+        designs: Sequence[str] = (),
     ) -> dict[str, Any]:
         """Trains the best trials and the baseline again with the same fresh seeds; see `second_look.rerank`."""
-        return second_look.rerank(self, top, seeds=seeds, steps=steps, task=task)
+        return second_look.rerank(self, top, seeds=seeds, steps=steps, task=task, random=random, designs=designs)
 
     def funnel(
         self, stages: Sequence[object], *, top: int = 5, seeds: int = 5, curve_trials: int = 8

@@ -75,6 +75,8 @@ def test_an_empty_stage_is_refused(text: str) -> None:
         (["rerank", "demo", "--funnel", "digits", "--steps", "3"], "Leave out --task and --steps"),
         (["rerank", "demo", "--funnel", "a,,b"], "none of them empty"),
         (["rerank", "demo", "--curve-trials", "4"], "Give --funnel too"),
+        (["rerank", "demo", "--funnel", "digits", "--random", "8"], "Leave them out, or --funnel"),
+        (["rerank", "demo", "--funnel", "digits", "--designs", "x"], "Leave them out, or --funnel"),
         (["simplify", "demo", "--output", "there.json"], "exists already"),
         (["simplify", "demo"], "No study 'demo'"),
         (["explain", "demo", "0"], "No study 'demo'"),

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from automl.canonical import dumps
 from automl.contracts import Curve, Objective, RungJob, RungResult
 from automl.flows.compare import compare
-from automl.flows.rerank import FIRST_REPLICATE
+from automl.flows.retraining import FIRST_REPLICATE
 from automl.flows.workloads import Effort, Method, Workload
 from automl.testing.simulated import SimulatedExecutor
 

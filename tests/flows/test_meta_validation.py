@@ -11,7 +11,7 @@ from automl.contracts import Closed, Curve, Objective, Opened, RungJob, RungResu
 from automl.errors import InvalidSetting
 from automl.flows.meta_validation import falls, meta_validation, search_path
 from automl.flows.plan import Plan
-from automl.flows.rerank import FIRST_REPLICATE
+from automl.flows.retraining import FIRST_REPLICATE
 from automl.numerics.intervals import difference_interval
 from automl.searchers.random_search import RandomSearch
 from automl.testing.simulated import SimulatedExecutor

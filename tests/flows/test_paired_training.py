@@ -9,7 +9,7 @@ import pytest
 from automl.contracts import Curve, Leg, Objective, RungJob, RungResult
 from automl.flows.paired_training import Trained, difference_text, paired_differences, train_paired
 from automl.flows.plan import Plan
-from automl.flows.rerank import FIRST_REPLICATE
+from automl.flows.retraining import FIRST_REPLICATE
 from automl.searchers.random_search import RandomSearch
 from automl.testing.simulated import SimulatedExecutor
 from automl.testing.toy_space import ToySpace

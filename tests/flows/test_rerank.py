@@ -9,7 +9,8 @@ import pytest
 from automl.contracts import Curve, Leg, RungJob, RungResult
 from automl.errors import EngineError, InvalidSetting
 from automl.flows.plan import Plan
-from automl.flows.rerank import FIRST_REPLICATE, rerank
+from automl.flows.rerank import rerank
+from automl.flows.retraining import FIRST_REPLICATE
 from automl.searchers.random_search import RandomSearch
 from automl.testing.simulated import SimulatedExecutor
 from automl.testing.toy_space import ToySpace

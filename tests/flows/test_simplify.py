@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from automl.contracts import Curve, Genotype, Objective, RungJob, RungResult
 from automl.errors import InvalidSetting, UsageError
 from automl.flows.plan import Plan
-from automl.flows.rerank import FIRST_REPLICATE
+from automl.flows.retraining import FIRST_REPLICATE
 from automl.flows.simplify import CHOOSING, CONFIRMING, simplify
 from automl.searchers.random_search import RandomSearch
 from automl.seeding import child_seed

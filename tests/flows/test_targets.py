@@ -6,7 +6,7 @@ import pytest
 
 from automl.contracts import Curve, Objective, RungJob, RungResult
 from automl.errors import EngineError
-from automl.flows.rerank import FIRST_REPLICATE
+from automl.flows.retraining import FIRST_REPLICATE
 from automl.flows.targets import set_targets
 from automl.flows.workloads import Effort, Workload
 from automl.testing.simulated import SimulatedExecutor

@@ -7,7 +7,7 @@ import pytest
 
 import automl
 from automl.errors import InvalidSetting, UnknownName, UsageError
-from automl.run.second_look import explain, funnel, simplify
+from automl.run.second_look import explain, funnel, rerank, simplify
 
 pytestmark = pytest.mark.slow
 
@@ -80,6 +80,20 @@ def test_the_funnel_keeps_its_report_and_hands_its_winner_to_export(study: autom
     assert (second["task_locator"], second["steps"], second["winner"]) == (SMALLER, None, report["winner"])
     assert report["meta_validation"]["task"] == "digits"
     assert report["meta_validation"]["curve"][0]["trial"] == 0, "the first trial was the best then"
+
+
+def test_random_candidates_are_trained_beside_the_finalist_and_kept_in_the_report(study: automl.Study) -> None:
+    report = rerank(study, 1, seeds=2, random=2)
+    assert automl.load_study("demo", storage=study.storage).log.notes["rerank"] == report
+    found = report["companions"]
+    assert [one["name"] for one in found["random"]] == ["random 0", "random 1"] and found["failed"] == []
+    finalist = study.log.opened[report["chosen"]].fingerprint
+    assert len({finalist, *(one["fingerprint"] for one in found["random"])}) == 3
+    assert "accuracy" in found["chosen"]["random"] and found["text"].endswith("say little.")
+    with pytest.raises(UnknownName, match="handmade"):
+        rerank(study, 1, designs=["handmade"])
+    with pytest.raises(InvalidSetting, match="designs='handmade' is not allowed: a list of names"):
+        rerank(study, 1, designs="handmade")
 
 
 @pytest.mark.parametrize("stage", ["digits:x0", "digits:10", "digits:x", "digits:X2", "digits:x1.5", "digits:", ""])
