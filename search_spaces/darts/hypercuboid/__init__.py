@@ -2,3 +2,7 @@
 
 Read `plan` first (the axes), then `chain` (what a search ends in) and `grid` (all paths at once).
 """
+
+from search_spaces.darts.hypercuboid.space import HyperCuboidSpace
+
+__all__ = ["HyperCuboidSpace"]

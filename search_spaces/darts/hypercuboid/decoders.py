@@ -121,7 +121,7 @@ def greedy_from_bottom(weights: Floats) -> Path:
     All last convolutions weigh the same, so it starts at the first; `weights` as in `by_step`.
     """
     steps = by_step(weights)
-    widths, primitives = [0], []
+    widths, primitives = [0], list[int]()
     for step in steps[::-1]:
         before, primitive = _position(step[:, widths[0]])
         widths.insert(0, before)

@@ -1,8 +1,8 @@
 """A chain as a picture on a matplotlib `Axes`.
 
-Why: people see at once where a chain widens, narrows and halves the image. The rule: steps to the right, widths upwards,
-every width of the grid a row; a SharpSepConv is a box, a ResizablePool a round one, so the picture reads in grey; a step
-of stride 2 has a tinted column. Nothing of matplotlib is imported: the axes are given.
+Why: people see at once where a chain widens, narrows and halves the image. The rule: steps to the right, widths
+upwards, every width of the grid a row; a SharpSepConv is a square, a ResizablePool a circle, so the picture reads in
+grey; a step of stride 2 has a tinted column. Nothing of matplotlib is imported: the axes are given.
 """
 
 from collections.abc import Sequence
@@ -44,9 +44,9 @@ def _frame(axes: Any, *, rows: Sequence[int], steps: int) -> None:
         axes.plot([0, steps], [row, row], color=_GRID, linewidth=0.8, marker=".", markevery=1, zorder=1)
     axes.set_xlim(-0.6, steps + 0.6)
     axes.set_ylim(-0.6, len(rows) - 0.4)
-    axes.set_xticks(range(steps + 1), ["image", *(f"{step + 1}\n1/{stride_of(step)}" for step in range(steps))])
+    axes.set_xticks(range(steps + 1), ["", *(str(step + 1) for step in range(steps))])
     axes.set_yticks(range(len(rows)), [str(channels) for channels in rows])
-    axes.set_xlabel("step, and what it leaves of height and width", color=_INK)
+    axes.set_xlabel("step; tinted ones halve height and width", color=_INK)
     axes.set_ylabel("channels", color=_INK)
     axes.tick_params(length=0)
     for side in ("top", "right", "left", "bottom"):
