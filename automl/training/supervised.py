@@ -13,10 +13,10 @@ import torch
 from torch import Tensor
 from torch.nn import Module, Parameter
 
+from automl.authoring.plain_state import copy_into, copy_state
 from automl.canonical import JSON, finite
 from automl.contracts import Batch, Recipe, Signature
 from automl.seeding import child_seed
-from automl.training.plain_state import copy_into, copy_state
 
 
 @dataclass(slots=True, kw_only=True)

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 import torch
 
+from automl.authoring.plain_state import copy_state
 from automl.errors import InvalidSetting
-from automl.training.plain_state import copy_state
 from automl.training.snapshots import SnapshotStore
 
 CONTENT = {"step": 3, "state": {"weights": torch.arange(4.0), "moments": [torch.ones(2), (1, 2.5, None, "x")]}}

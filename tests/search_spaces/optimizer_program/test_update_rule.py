@@ -3,8 +3,8 @@
 import pytest
 import torch
 
+from automl.authoring.plain_state import copy_state
 from automl.contracts import TraceableRule
-from automl.training.plain_state import copy_state
 from search_spaces.optimizer_program.program import from_rows
 from search_spaces.optimizer_program.update_rule import LEARNING_RATE_UNIT, ProgramRule
 from search_spaces.optimizer_program.zoo import DESIGNS
