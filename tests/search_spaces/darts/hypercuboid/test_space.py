@@ -49,7 +49,7 @@ def test_apply_changes_the_model_into_the_chain_and_nothing_else():
     changed = SPACE.apply(SPACE.zoo()["scalar-first-4"], recipe())
     network = changed.model(Signature(inputs=(1, 8, 8), outputs=(10,)), None, torch.Generator())
     assert network(torch.randn(3, 1, 8, 8)).shape == (3, 10)
-    assert network.head.in_features == 192
+    assert network.head.in_features == 96
 
 
 def test_a_batch_of_one_is_refused():
@@ -80,7 +80,7 @@ def test_reductions_replace_one_convolution_each():
 
 def test_features_are_part_of_the_function():
     genotype = SPACE.sample(np.random.default_rng(0)).genotype
-    assert SPACE.fingerprint(genotype) != HyperCuboidSpace(features=96).fingerprint(genotype)
+    assert SPACE.fingerprint(genotype) != HyperCuboidSpace(features=48).fingerprint(genotype)
 
 
 @pytest.mark.parametrize("settings", [{"layers": 5}, {"channels": 0}, {"widths": 0}, {"features": "192"}])
