@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from automl.assemble.header import Limits
 from automl.assemble.plan import space_of, task_of
 from automl.canonical import JSON
-from automl.contracts import Executor, Objective, RungJob, StudyLog
+from automl.contracts import DerivingSpace, Executor, Objective, RungJob, StudyLog
 from automl.flows.plan import Plan
 from automl.plugins import Objects, pack, unpack
 
@@ -134,7 +134,10 @@ def sync_of(
     from automl.tracking.run_record import Portrayal
 
     space = plan.space
-    portrayal = Portrayal(describe=space.describe, draw=space.draw, source=space.source)
+    draw_derived = space.draw_derived if isinstance(space, DerivingSpace) else None
+    portrayal = Portrayal(
+        describe=space.describe, draw=space.draw, source=space.source, draw_derived=draw_derived
+    )
     return Sync(tracking_uri, objectives=plan.task.objectives, portrayal=portrayal, pictures=pictures, track=track)
 
 

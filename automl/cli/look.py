@@ -18,6 +18,7 @@ WHOLE = (
     *("genotype", "memo", "measurements", "audit", "evidence", "review"),
 )
 VERDICT = ("filter", "keep", "reason", "measured", "threshold", "leg", "steps")
+DERIVED = ("leg", "step", "description")
 TOP = ("trial", "outcome", "reason", "values", "steps", "seconds", "description")
 IDLE_SHARE = 0.15
 """Above this share of idle worker time a larger depth pays."""
@@ -108,6 +109,8 @@ def trial_text(found: Mapping[str, Any]) -> str:
     parts = [fields(found, names=WHOLE)]
     if found.get("ledger"):
         parts.append(table(found["ledger"], VERDICT))
+    if found.get("derived"):
+        parts.append(f"derived\n{table(found['derived'], DERIVED, limit=None)}")
     for leg, curve in found.get("curves", {}).items():
         points = [
             {"step": step, **{name: numbers[index] for name, numbers in curve["metrics"].items()}}

@@ -19,13 +19,14 @@ from automl.assemble import (
     plan_of,
     publish,
     read_log,
+    space_of,
     sync_now,
     sync_of,
     work_directory,
 )
-from automl.canonical import JSON
-from automl.contracts import Genotype, Objective, StudyLog
-from automl.errors import UsageError
+from automl.canonical import JSON, digest
+from automl.contracts import DerivingSpace, Genotype, Objective, StudyLog
+from automl.errors import AutoMLError, UsageError
 from automl.flows.plan import Plan
 from automl.flows.replay import replay
 from automl.flows.report import ranking, row, status
@@ -129,7 +130,7 @@ class Study:
         return [self._row(number) for number in ranking(self._log, self._objectives)[:count]]
 
     def show(self, trial: int) -> dict[str, Any]:
-        """Returns one trial whole: its row, ledger, curves, memo, evidence and review.
+        """Returns one trial whole: its row, ledger, curves, derived genotypes, memo, evidence and review.
 
         Raises:
             InvalidSetting: there is no such trial.
@@ -141,6 +142,7 @@ class Study:
             **whole,
             "ledger": [verdict.to_json() for verdict in (closed.ledger if closed else opened.verdicts)],
             "curves": {leg: curve.to_json() for leg, curve in closed.curves.items()} if closed else {},
+            "derived": [self._derived_row(entry) for entry in closed.derived] if closed else [],
             "measurements": {variant: dict(found) for variant, found in opened.measurements.items()},
             "memo": dict(opened.memo),
             "evidence": dict(closed.evidence) if closed and closed.evidence else None,
@@ -276,6 +278,16 @@ class Study:
 
     def _status(self) -> dict[str, Any]:
         return status(self._log, self._objectives)
+
+    def _derived_row(self, entry: Mapping[str, Any]) -> dict[str, Any]:
+        """Returns a derived genotype with its description, or its digest where the space that reads it is gone."""
+        try:
+            space = self.plan.space
+            described = space_of(space.derives, self._objects) if isinstance(space, DerivingSpace) else None
+            line = described.describe(described.decode(entry["genotype"])) if described else ""
+        except AutoMLError:
+            line = ""
+        return {**entry, "description": line or digest(entry["genotype"])}
 
     def _row(self, number: int) -> dict[str, Any]:
         return row(self._log, number, objectives=self._objectives)

@@ -7,7 +7,7 @@ the store has by then is known only by listing it again.
 
 Cost: some 12 ms of CPU per trained trial. A picture costs 31 ms more, so `pictures="best"` (live) draws only what is
 best when the study's totals are sent, and `pictures="completed"` (`automl sync`) draws every completed trial that still
-lacks one.
+lacks one, and every other that derived genotypes of another space: of those the first, the middle and the last.
 """
 
 from collections.abc import Callable
@@ -18,7 +18,7 @@ from automl.contracts.history import Opened
 from automl.contracts.trial import Closed, Objective
 from automl.tracking.charts import meta_validation_figure, study_figure
 from automl.tracking.mlflow_runs import RunStore, StoredRun
-from automl.tracking.pictures import candidate_png, png
+from automl.tracking.pictures import candidate_png, derived_pngs, png
 from automl.tracking.problems import SyncStatus, TrackingProblem
 from automl.tracking.run_record import MAX_TAG, Portrayal, cut, study_uuid
 from automl.tracking.sending import SENDING
@@ -75,8 +75,8 @@ class Sync:
             fold.rows.append(table_row(opened, closed, study=fold.study))
             if self._track == "all" or was_trained(opened, closed):
                 self._send_trial(fold, opened, closed)
-                if closed.outcome == "completed" and self._pictures == "completed":
-                    self._add_picture(fold, opened)
+                if self._pictures == "completed" and (closed.outcome == "completed" or closed.derived):
+                    self._add_pictures(fold, opened, closed)
 
     def send_study(self, log: StudySoFar, *, ended: bool) -> None:
         """Sends totals, table and chart of what `send_trials` has folded.
@@ -102,7 +102,7 @@ class Sync:
             fold.store.add_files(fold.run, {META_VALIDATION_FILE: picture})
         for best in fold.tally.best:
             if best is not None:
-                self._add_picture(fold, log.opened[best[0]])
+                self._add_pictures(fold, log.opened[best[0]], log.closed[best[0]])
         if ended:
             fold.store.end(fold.run, record)
         else:
@@ -155,12 +155,15 @@ class Sync:
         fold.store.write(run, record)
         fold.store.end(run, record)
 
-    def _add_picture(self, fold: "_Fold", opened: Opened) -> None:
-        """Draws the trial, unless it was drawn before, in this fold or an earlier one."""
+    def _add_pictures(self, fold: "_Fold", opened: Opened, closed: Closed) -> None:
+        """Draws the trial and what it derived, unless it was drawn before, in this fold or an earlier one."""
         run = fold.runs.get(opened.number)
         if self._portrayal.draw is None or run is None or opened.number in fold.drawn or TAG_PICTURE in run.tags:
             return
-        fold.store.add_files(run, {PICTURE_FILE: candidate_png(self._portrayal.draw, opened.genotype)})
+        files = {PICTURE_FILE: candidate_png(self._portrayal.draw, opened.genotype)}
+        if self._portrayal.draw_derived is not None:
+            files |= derived_pngs(self._portrayal.draw_derived, closed.derived)
+        fold.store.add_files(run, files)
         fold.store.tag(run, TAG_PICTURE, PICTURE_FILE)
         fold.drawn.add(opened.number)
 

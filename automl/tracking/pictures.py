@@ -5,7 +5,8 @@ every figure is forgotten when it is drawn. A picture costs about 30 ms, most of
 """
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from matplotlib.figure import Figure
 
@@ -33,6 +34,18 @@ def candidate_png(draw: Callable[[Genotype, object], None], genotype: Genotype) 
         words = f"no picture\n{type(error).__name__}: {error}"
         figure.axes[0].text(0.5, 0.5, words, ha="center", va="center", wrap=True)
     return png(figure)
+
+
+def derived_pngs(
+    draw: Callable[[Genotype, object], None], derived: Sequence[Mapping[str, Any]]
+) -> dict[str, bytes]:
+    """Returns file name -> picture of the first, the middle and the last derived genotype, as far as they differ."""
+    places = {"derived_first.png": 0, "derived_middle.png": len(derived) // 2, "derived_last.png": len(derived) - 1}
+    chosen: dict[int, str] = {}
+    for name, place in places.items():
+        if derived:
+            chosen.setdefault(place, name)
+    return {name: candidate_png(draw, derived[place]["genotype"]) for place, name in chosen.items()}
 
 
 def _blank() -> Figure:

@@ -64,11 +64,13 @@ class Portrayal:
         describe: genotype -> one line.
         draw: (genotype, matplotlib Axes) draws it; None = no pictures.
         source: genotype -> a dependency-free PyTorch file, or None where there is none.
+        draw_derived: as `draw`, for genotypes that the space's trainings derive; None = it derives none.
     """
 
     describe: Callable[[Genotype], str]
     draw: Callable[[Genotype, object], None] | None
     source: Callable[[Genotype], str | None]
+    draw_derived: Callable[[Genotype, object], None] | None = None
 
     def description(self, genotype: Genotype) -> str:
         """Returns `describe`'s line; where a space cannot describe its own genotype, says so instead of raising."""

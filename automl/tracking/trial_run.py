@@ -158,6 +158,8 @@ def _files(opened: Opened, closed: Closed, portrayal: Portrayal, *, description:
         files["description.txt"] = description
     if closed.outcome == "completed" and (code := portrayal.code(opened.genotype)) is not None:
         files["candidate.py"] = code
+    if closed.derived:
+        files["derived.json"] = dumps([dict(entry) for entry in closed.derived])
     if closed.outcome in ("rejected", "failed"):
         files["evidence.json"] = dumps(_evidence(opened, closed))
     return files

@@ -110,3 +110,9 @@ def test_a_trial_shows_its_fields_its_verdicts_and_its_curves() -> None:
 
 def test_status_of_a_study_that_has_just_begun() -> None:
     assert status_text({"trials": 0, "completed": 0, "best": None}) == "0 trials"
+
+
+def test_a_trial_lists_what_it_derived_by_step() -> None:
+    entry = {"leg": "cells", "step": 6, "genotype": {"cell": 1}, "description": "normal s3,0"}
+    text = trial_text({"trial": 0, "derived": [entry]})
+    assert text.splitlines()[2:] == ["derived", "leg    step  description", "cells     6  normal s3,0"]

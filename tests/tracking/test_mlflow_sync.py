@@ -96,6 +96,28 @@ def test_sending_twice_stores_nothing_twice(uri, sync, made):
     assert all("picture" in run.data.tags for run in runs_of(uri, "twice").values())
 
 
+def test_first_middle_and_last_derived_genotypes_are_drawn(uri, made):
+    drawn = []
+
+    def draw_derived(genotype, axes):
+        drawn.append(genotype["cell"])
+
+    def way(**settings):
+        portrayal = replace(made.portrayal, draw_derived=draw_derived)
+        return Sync(uri, objectives=(made.accuracy,), portrayal=portrayal, **settings)
+
+    (opened, closed), (other, plain) = made.completed(0, 0.7), made.completed(1, 0.6)
+    cells = tuple({"leg": "mlp", "step": n, "genotype": {"cell": n}} for n in range(5))
+    rejected = replace(closed, outcome="rejected", reason="skip-collapse", derived=cells, values=(None,))
+    log = made.study((opened, rejected), (other, replace(plain, derived=cells[:1])), name="derived")
+    assert sync_study(way(pictures="completed"), log).complete
+    client, runs = MlflowClient(tracking_uri=uri), runs_of(uri, "derived")
+    files = {file.path for file in client.list_artifacts(runs["0"].info.run_id)}
+    assert {"derived_first.png", "derived_middle.png", "derived_last.png", "derived.json"} < files
+    assert drawn == [0, 2, 4, 0]
+    assert "derived_last.png" not in {file.path for file in client.list_artifacts(runs["1"].info.run_id)}
+
+
 def test_an_interrupted_sync_goes_on_and_ends_like_an_uninterrupted_one(uri, sync, made, monkeypatch):
     trials = [made.completed(n, 0.5 + n / 10) for n in range(3)]
     whole, cut = made.study(*trials, name="whole"), made.study(*trials, name="cut")

@@ -68,6 +68,15 @@ def test_a_rejection_names_filter_measure_and_limit(made, identity):
     assert record.tags["reason"] == "below chance (measured 0.05, limit 0.1)"
 
 
+def test_derived_genotypes_are_a_file_of_completed_and_rejected_trials_alike(made, identity):
+    opened, closed = made.completed(0, 0.9)
+    entry = {"leg": "mlp", "step": 6, "genotype": {"cell": 1}, "skips": 1}
+    for outcome in ("completed", "rejected"):
+        record = trial_run(opened, replace(closed, outcome=outcome, derived=(entry,)), study=identity)
+        assert json.loads(record.files["derived.json"]) == [entry]
+    assert "derived.json" not in trial_run(opened, closed, study=identity).files
+
+
 def test_a_long_description_is_cut_and_kept_whole_as_a_file(made):
     wordy = Portrayal(describe=lambda genotype: "x" * 9_000, draw=None, source=lambda genotype: None)
     study = StudyIdentity(name="toy", uuid="u", objectives=(made.accuracy,), portrayal=wordy)
