@@ -136,7 +136,7 @@ def parse_cell(text: str, *, concat: Sequence[int] | None = None) -> Cell:
     Raises:
         InvalidGenotype: it is no such text.
     """
-    nodes = tuple(tuple(_parse_edge(edge) for edge in node.split() if edge != "-") for node in text.split("/"))
+    nodes = tuple(_parse_node(node) for node in text.split("/"))
     return Cell(nodes=nodes, concat=tuple(concat or range(INPUTS, INPUTS + len(nodes))))
 
 
@@ -144,6 +144,13 @@ def format_cell(cell: Cell) -> str:
     """Returns the short form that `parse_cell` reads."""
     nodes = (" ".join(f"{SHORT_NAMES[edge.operation]},{edge.source}" for edge in edges) for edges in cell.nodes)
     return " / ".join(node or "-" for node in nodes)
+
+
+def _parse_node(text: str) -> tuple[Edge, ...]:
+    edges = text.split()
+    if not edges:
+        raise InvalidGenotype("node", text, "edges such as s3,0 s3,1, or - for none")
+    return () if edges == ["-"] else tuple(map(_parse_edge, edges))
 
 
 def _parse_edge(text: str) -> Edge:

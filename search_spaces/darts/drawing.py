@@ -17,6 +17,8 @@ _TRACK = 0.8
 _FONT, _POINTS_PER_INCH = 8.0, 72.0
 _LANE_POINTS, _LETTER_WIDTH = 1.35, 0.62
 
+_LEGEND = "0 and 1: outputs of the two cells before; thick bar: nodes side by side, the output"
+
 _LABELS = {
     "none": "none",
     "skip_connect": "skip",
@@ -35,9 +37,11 @@ def draw_cells(cells: CellPair, axes: Any) -> None:
     """
     widths = [_width(cell) for cell in (cells.normal, cells.reduce)]
     height = max(_height(cell) for cell in (cells.normal, cells.reduce))
-    axes.set_xlim(-0.6, sum(widths) + _GAP)
-    axes.set_ylim(-height - 0.2, 1.6)
+    axes.set_xlim(-0.6, sum(widths) + _GAP + 0.6)
+    axes.set_ylim(-height - 0.7, 1.6)
     axes.axis("off")
+    middle = (sum(widths) + _GAP) / 2
+    axes.text(middle, -height - 0.6, _LEGEND, ha="center", va="bottom", fontsize=_font_size(axes) * 0.9, color=_INK)
     left = 0.0
     for title, cell, width in zip(("normal", "reduction"), (cells.normal, cells.reduce), widths, strict=True):
         _draw_cell(cell, axes, left=left, title=f"{title} cell")

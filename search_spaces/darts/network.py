@@ -38,7 +38,7 @@ class NetworkPlan:
     cells: CellPair
     style: OperationStyle
     depth: int = 5
-    channels: int = 8
+    channels: int = 4
     stem: Literal["small", "large"] = "small"
     auxiliary: bool = False
 
