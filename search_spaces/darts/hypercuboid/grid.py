@@ -15,7 +15,7 @@ from automl.contracts.recipe import Signature
 from automl.errors import InvalidSetting
 from search_spaces.darts.hypercuboid.network import stem
 from search_spaces.darts.hypercuboid.operations import SharpSepConv
-from search_spaces.darts.hypercuboid.plan import PRIMITIVES, GridPlan, check_images, stride_of
+from search_spaces.darts.hypercuboid.plan import GridPlan, check_images, stride_of
 from search_spaces.darts.hypercuboid.step import Active, GridStep, State
 from search_spaces.darts.weights import initialise
 
@@ -45,7 +45,7 @@ class GridSupernet(nn.Module):
         plan: GridPlan,
         signature: Signature,
         *,
-        weighting: Weighting = "max-w-detached",
+        weighting: Weighting = "max-w",
         always_apply: bool = False,
     ) -> None:
         super().__init__()
@@ -53,8 +53,7 @@ class GridSupernet(nn.Module):
             raise InvalidSetting("hypercuboid.weighting", weighting, f"one of {list(get_args(Weighting))}")
         sizes = plan.sizes
         self.weighting, self.always_apply = weighting, always_apply
-        logits = torch.zeros(2, plan.layers // 2, len(sizes), len(sizes), len(PRIMITIVES))
-        self.architecture = nn.ParameterDict({"grid": nn.Parameter(logits)})
+        self.architecture = nn.ParameterDict({"grid": nn.Parameter(torch.zeros(plan.shape))})
         self.stems = nn.ModuleList(stem(signature.inputs[0], channels) for channels in sizes)
         self.steps = nn.ModuleList(GridStep(sizes, stride=stride_of(step)) for step in range(plan.layers))
         self.lasts = nn.ModuleList(SharpSepConv(channels, plan.features) for channels in sizes)
@@ -83,7 +82,7 @@ class GridSupernet(nn.Module):
     def mixing(self) -> dict[str, Tensor]:
         """Returns the softmax weights, "grid" -> [layers, widths * widths * primitives], one row per softmax.
 
-        Rows run over the layers of stride 1, then over those of stride 2; see `grid_weights` for the way back.
+        Rows run over the layers of stride 1, then over those of stride 2: a reshape to `GridPlan.shape` undoes it.
         """
         return {"grid": softmax_weights(self.architecture["grid"]).flatten(2).flatten(0, 1)}
 
@@ -124,17 +123,12 @@ def active_operations(logits: Tensor, *, always_apply: bool) -> list[Active]:
     return active
 
 
-def grid_weights(rows: Tensor, *, plan: GridPlan) -> Tensor:
-    """Returns `GridSupernet.mixing()["grid"]` as [2, layers / 2, before, behind, primitive], which decoders read."""
-    return rows.reshape(2, plan.layers // 2, plan.widths, plan.widths, len(PRIMITIVES))
-
-
 def build_grid(
     signature: Signature,
     generator: torch.Generator,
     *,
     plan: GridPlan,
-    weighting: Weighting = "max-w-detached",
+    weighting: Weighting = "max-w",
     always_apply: bool = False,
 ) -> GridSupernet:
     """Builds the supernet; weights and logits come from `generator` only.

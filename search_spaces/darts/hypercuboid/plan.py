@@ -56,6 +56,11 @@ class GridPlan:
         narrowest = self.channels.bit_length() - 1
         return tuple(1 << (narrowest + step) for step in range(self.widths))
 
+    @property
+    def shape(self) -> tuple[int, int, int, int, int]:
+        """Shape of the grid's weights: [stride 1 or 2, layer, width before, width behind, primitive]."""
+        return 2, self.layers // 2, self.widths, self.widths, len(PRIMITIVES)
+
 
 def stride_of(step: int) -> int:
     """Returns the stride of a step, counted from 0: 1, 2, 1, 2, ..."""

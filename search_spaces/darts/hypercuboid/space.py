@@ -32,8 +32,8 @@ _MEANINGS = {
 class HyperCuboidSpace(SuggestedSpace):
     """Chains of poolings and separable convolutions; strides 1 and 2 alternate.
 
-    The defaults are a grid whose chains cost about what the baselines of small proxy tasks do. The paper's is channels=32,
-    layers=8, features=768.
+    The defaults are a grid whose chains cost about what the baselines of small proxy tasks do. The paper's is
+    channels=32, layers=8, features=768.
 
     Attributes:
         channels: of the narrowest width, in [1, 4096]; lowered to a power of two.

@@ -13,7 +13,6 @@ from search_spaces.darts.hypercuboid.grid import (
     GridSupernet,
     active_operations,
     build_grid,
-    grid_weights,
     operation_weights,
     softmax_weights,
 )
@@ -158,7 +157,7 @@ def test_the_published_grid_has_256_weights_and_a_uniform_path_of_a_quarter():
     assert 0.0008 < logits.std().item() < 0.0012
     rows = made.mixing()["grid"]
     assert tuple(rows.shape) == (8, 32)
-    weights = grid_weights(rows, plan=GridPlan()).detach().double().numpy()
+    weights = rows.reshape(GridPlan().shape).detach().double().numpy()
     assert longest_path(weights).weight == pytest.approx(0.25, abs=1e-3)
 
 
@@ -168,7 +167,7 @@ def test_mixing_rows_run_over_stride_one_first():
         made.architecture["grid"][1, 0, 2, 1, 1] = 9.0
     rows = made.mixing()["grid"]
     assert int(rows.amax(1).argmax()) == 2
-    assert torch.equal(grid_weights(rows, plan=PLAN), softmax_weights(made.architecture["grid"]))
+    assert torch.equal(rows.reshape(PLAN.shape), softmax_weights(made.architecture["grid"]))
 
 
 def test_every_parameter_is_a_weight_or_architecture_and_names_say_which():
