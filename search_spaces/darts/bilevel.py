@@ -32,11 +32,10 @@ from search_spaces.darts.bilevel_state import (
     signals_of,
 )
 from search_spaces.darts.flat_weights import FlatWeights, clipped
-from search_spaces.darts.hessian import dominant_eigenvalue
+from search_spaces.darts.hessian import EIGENVALUE, dominant_eigenvalue
 
 DERIVATIONS = 50
 """Genotypes derived along a run where no interval is given: DARTS searches for 50 epochs."""
-EIGENVALUE = "eigenvalue"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,7 +144,7 @@ class BilevelTrainer:
         return {**found, EIGENVALUE: self._eigenvalue(state)} if self.sharpness else found
 
     def report(self, state: BilevelState, requests: Sequence[str]) -> Mapping[str, JSON]:
-        """Returns what was derived since `init` or `restore`."""
+        """Returns what was derived since `init` or `restore`: step, share of the run, genotype and what `read` says."""
         return {DERIVED: list(state.derived)}
 
     def snapshot(self, state: BilevelState) -> Mapping[str, Any]:
@@ -219,7 +218,8 @@ class BilevelTrainer:
         genotype = self.derive(mixing)
         if genotype is not None:
             numbers = {name: finite(value) for name, value in self.read(mixing, genotype).items()}
-            state.derived.append({"step": state.steps, "genotype": dict(genotype), **numbers})
+            share = state.steps / state.recipe.steps
+            state.derived.append({"step": state.steps, "share": share, "genotype": dict(genotype), **numbers})
 
     def _eigenvalue(self, state: BilevelState) -> float | None:
         """Returns it on the architecture's half of the last batch, None before the first step and after a blow-up."""

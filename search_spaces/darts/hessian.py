@@ -11,6 +11,8 @@ import torch
 from torch import Tensor
 from torch.nn import Parameter
 
+EIGENVALUE = "eigenvalue"
+"""Name of the reading."""
 ITERATIONS = 30
 TOLERANCE = 1e-3
 """Relative change of the estimate at which the iteration stops; windows compare ratios of 1.3."""
