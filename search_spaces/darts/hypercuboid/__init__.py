@@ -4,5 +4,6 @@ Read `plan` first (the axes), then `chain` (what a search ends in) and `grid` (a
 """
 
 from search_spaces.darts.hypercuboid.space import HyperCuboidSpace
+from search_spaces.darts.hypercuboid.supernet_space import HyperCuboidSupernetSpace
 
-__all__ = ["HyperCuboidSpace"]
+__all__ = ["HyperCuboidSpace", "HyperCuboidSupernetSpace"]

@@ -1,8 +1,7 @@
 """What a trained grid says: a chain, and numbers for the curve.
 
 Why: the trainer of differentiable searches knows no grid; it hands over mixing weights and takes a genotype back. The
-rule: weights that are not finite give no chain; entropies are shares of the largest one, so that 1 means undecided
-whatever the size of the grid. Paper: Hundt, Jain, Hager 2019 (arXiv 1903.09900).
+rule: weights that are not finite give no chain and no numbers. Paper: Hundt, Jain, Hager 2019 (arXiv 1903.09900).
 """
 
 from collections.abc import Mapping
@@ -45,14 +44,10 @@ class ChainDerivation:
         return DECODERS[self.decoder](weights) if np.isfinite(weights).all() else None
 
     def read(self, mixing: Mixing, genotype: Genotype | None) -> Mapping[str, float | None]:
-        """Returns `entropy`, the mean over the softmaxes in [0, 1], and `path_weight`, the sum along the chain."""
+        """Returns `entropy_grid`, the mean over the softmaxes in nats, and `path_weight`, the sum along the chain."""
         path = self.path(mixing)
         if path is None:
-            return {"entropy": None, "path_weight": None}
+            return {"entropy_grid": None, "path_weight": None}
         rows = mixing["grid"]
-        surprise = -np.log(np.clip(rows, 1e-300, None))
-        largest = np.log(rows.shape[1])
-        return {
-            "entropy": float((rows * surprise).sum(1).mean() / largest),
-            "path_weight": path.weight,
-        }
+        surprise = -np.log(np.where(rows > 0, rows, 1.0))
+        return {"entropy_grid": float((rows * surprise).sum(1).mean()), "path_weight": path.weight}

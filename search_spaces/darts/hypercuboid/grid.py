@@ -49,8 +49,7 @@ class GridSupernet(nn.Module):
         always_apply: bool = False,
     ) -> None:
         super().__init__()
-        if weighting not in get_args(Weighting):
-            raise InvalidSetting("hypercuboid.weighting", weighting, f"one of {list(get_args(Weighting))}")
+        check_weighting(weighting)
         sizes = plan.sizes
         self.weighting, self.always_apply = weighting, always_apply
         self.architecture = nn.ParameterDict({"grid": nn.Parameter(torch.zeros(plan.shape))})
@@ -85,6 +84,16 @@ class GridSupernet(nn.Module):
         Rows run over the layers of stride 1, then over those of stride 2: a reshape to `GridPlan.shape` undoes it.
         """
         return {"grid": softmax_weights(self.architecture["grid"]).flatten(2).flatten(0, 1)}
+
+
+def check_weighting(name: str) -> None:
+    """Refuses an unknown weighting.
+
+    Raises:
+        InvalidSetting: it is none of `Weighting`.
+    """
+    if name not in get_args(Weighting):
+        raise InvalidSetting("hypercuboid.weighting", name, f"one of {list(get_args(Weighting))}")
 
 
 def softmax_weights(logits: Tensor) -> Tensor:

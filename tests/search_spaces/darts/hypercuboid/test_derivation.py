@@ -1,5 +1,7 @@
 """From mixing weights to a chain and to readings."""
 
+import math
+
 import numpy as np
 import pytest
 
@@ -30,19 +32,19 @@ def test_rows_are_the_softmaxes_of_stride_one_then_two(decoder):
     assert str(chain) == "8: 16S 8R"
 
 
-def test_undecided_grids_read_an_entropy_of_one_and_decided_ones_of_zero():
+def test_undecided_grids_read_an_entropy_of_log_8_and_decided_ones_of_zero():
     derivation = ChainDerivation(plan=PLAN)
     undecided = derivation.read(mixing(), None)
-    assert undecided == {"entropy": pytest.approx(1.0), "path_weight": pytest.approx(0.25)}
+    assert undecided == {"entropy_grid": pytest.approx(math.log(8)), "path_weight": pytest.approx(0.25)}
     decided = derivation.read(mixing(first=1.0, second=1.0), None)
-    assert decided == {"entropy": pytest.approx(0.0, abs=1e-12), "path_weight": pytest.approx(2.0)}
+    assert decided == {"entropy_grid": pytest.approx(0.0, abs=1e-12), "path_weight": pytest.approx(2.0)}
 
 
 def test_weights_that_are_not_finite_give_no_chain_and_no_numbers():
     derivation = ChainDerivation(plan=PLAN)
     broken = mixing(first=np.nan)
     assert derivation(broken) is None
-    assert derivation.read(broken, None) == {"entropy": None, "path_weight": None}
+    assert derivation.read(broken, None) == {"entropy_grid": None, "path_weight": None}
 
 
 def test_an_unknown_decoder_is_refused_with_the_known_ones():
