@@ -156,7 +156,7 @@ class BilevelTrainer:
             "adam": dict(state.adam),
             "signals": state.signals,
             "previous": state.previous,
-            "steps": state.steps,
+            "done": state.steps,  # a name of its own: a text that stands twice is written as one object, or not
         }
         copied: Mapping[str, Any] = copy_state(content, device="cpu")
         return copied
@@ -167,9 +167,9 @@ class BilevelTrainer:
         for name, saved in snapshot["tensors"].items():
             copy_into(tensors[name], saved)
         device = str(state.alphas[0].device)
-        held = copy_state({name: value for name, value in snapshot.items() if name != "tensors"}, device=device)
-        for name, value in held.items():
-            setattr(state, name, value)
+        for name in ("rule", "schedule", "adam", "signals", "previous"):
+            setattr(state, name, copy_state(snapshot[name], device=device))
+        state.steps = snapshot["done"]
         state.derived = []
         return state
 
