@@ -69,19 +69,23 @@ class LargeStem(nn.Module):
 
 
 class AuxiliaryHead(nn.Module):
-    """A second classifier, for training only; it sees the features averaged to 2 x 2."""
+    """A second classifier, for training only; it sees the features averaged to 2 x 2.
+
+    Its layers have 128 and 768 channels, as published, on 576 channels or more, and fewer in proportion on less.
+    """
 
     def __init__(self, channels: int, classes: int) -> None:
         super().__init__()
+        narrow, wide = (-(-most * min(channels, 576) // 576) for most in (128, 768))
         self.layers = nn.Sequential(
-            nn.Conv2d(channels, 128, 1, bias=False),
-            nn.BatchNorm2d(128),
+            nn.Conv2d(channels, narrow, 1, bias=False),
+            nn.BatchNorm2d(narrow),
             nn.ReLU(),
-            nn.Conv2d(128, 768, 2, bias=False),
-            nn.BatchNorm2d(768),
+            nn.Conv2d(narrow, wide, 2, bias=False),
+            nn.BatchNorm2d(wide),
             nn.ReLU(),
         )
-        self.classifier = nn.Linear(768, classes)
+        self.classifier = nn.Linear(wide, classes)
 
     def forward(self, features: Tensor) -> Tensor:
         features = torch.relu(features)

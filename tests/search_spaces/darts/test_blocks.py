@@ -97,6 +97,12 @@ def test_the_auxiliary_head_takes_features_of_any_size(side):
     assert AuxiliaryHead(6, 10)(torch.randn(2, 6, side, side)).shape == (2, 10)
 
 
+@pytest.mark.parametrize(("channels", "narrow", "wide"), [(576, 128, 768), (768, 128, 768), (64, 15, 86), (1, 1, 2)])
+def test_the_auxiliary_head_is_as_wide_as_published_and_narrower_on_small_networks(channels, narrow, wide):
+    head = AuxiliaryHead(channels, 10)
+    assert (head.layers[0].out_channels, head.layers[3].out_channels) == (narrow, wide)
+
+
 def test_the_auxiliary_head_pools_as_published():
     """Windows of 5 with stride 3 on 8 x 8, with stride 2 on 7 x 7."""
     head = AuxiliaryHead(1, 2)
