@@ -27,6 +27,7 @@ from automl.config import (
 from automl.config.sections import assignments, flatten
 from automl.errors import InvalidSetting, UnknownName, UsageError
 from automl.filters.cost import Cost
+from automl.filters.zero_cost import ZeroCost
 from automl.searchers.evolution import Evolution
 
 
@@ -95,7 +96,7 @@ def test_what_a_contract_asks_for_is_no_setting() -> None:
     assert not {"space", "objectives", "name"} & set(fields_of(Evolution))
 
 
-@pytest.mark.parametrize("cls", [Cost, Evolution, SearchOptions])
+@pytest.mark.parametrize("cls", [Cost, ZeroCost, Evolution, SearchOptions])
 def test_every_setting_is_documented(cls: type) -> None:
     assert all(one.doc for one in fields_of(cls).values())
 
@@ -224,6 +225,17 @@ def test_a_filter_is_switched_off_by_enabled() -> None:
         filter_settings("cost", Cost, {"enabled": "off"})
     with pytest.raises(UnknownName, match=r"filter\.cost\.max_flops_ratio"):
         filter_settings("cost", Cost, {"enabled": "false", "max_flop_ratio": "3"})
+
+
+def test_a_filter_that_is_off_by_default_is_switched_on_by_enabled_or_by_a_setting() -> None:
+    assert list(fields_of(ZeroCost)) == ["proxy", "beside", "keep", "learn", "confidence"]
+    assert filter_settings("zero-cost", ZeroCost, {}, on=False) is None
+    assert filter_settings("zero-cost", ZeroCost, {"enabled": "true"}, on=False) == {}
+    given = {"proxy": "naswot", "beside": "snip, flops", "keep": "0.75"}
+    found = filter_settings("zero-cost", ZeroCost, given, on=False)
+    assert found == {"proxy": "naswot", "beside": ("snip", "flops"), "keep": 0.75}
+    with pytest.raises(InvalidSetting, match=r"filter\.zero-cost\.proxy='fisher'"):
+        filter_settings("zero-cost", ZeroCost, {"proxy": "fisher"})
 
 
 def test_assignments_split_at_the_first_equals_sign() -> None:

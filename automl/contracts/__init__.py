@@ -23,7 +23,18 @@ from automl.contracts.recipe import (
 )
 from automl.contracts.rung import Answer, Executor, Failure, FailureReason, RungJob, RungResult
 from automl.contracts.space import DerivingSpace, Draw, Genotype, ScheduleSpace, SearchSpace, Suggester
-from automl.contracts.trial import Closed, Curve, Monitor, Objective, Outcome, Screen, StudyView, Values, Verdict
+from automl.contracts.trial import (
+    Closed,
+    Curve,
+    Finished,
+    Monitor,
+    Objective,
+    Outcome,
+    Screen,
+    StudyView,
+    Values,
+    Verdict,
+)
 
 __all__ = [
     "DERIVED",
@@ -37,6 +48,7 @@ __all__ = [
     "Executor",
     "Failure",
     "FailureReason",
+    "Finished",
     "Genotype",
     "History",
     "Leg",

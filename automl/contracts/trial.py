@@ -101,7 +101,7 @@ class Verdict:
     Attributes:
         filter: name of the filter.
         keep: whether the trial may go on.
-        reason: short phrase; empty when kept.
+        reason: short phrase; empty when kept, unless the filter stood aside and says why.
         measured: what was measured (number, or name -> number).
         threshold: what it was compared with.
         leg: key of the leg judged; None for screens.
@@ -164,6 +164,25 @@ class Closed:
     derived: tuple[Mapping[str, JSON], ...] = ()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finished:
+    """A closed trial as a screen of a later one sees it.
+
+    Attributes:
+        measurements: variant -> the probe's measurements.
+        trained: whether it went to training (no screen and no duplicate settled it).
+        outcome: see `Outcome`.
+        reason: as of `Closed`.
+        values: one per objective; None = absent. Those of an audit stay out of sight.
+    """
+
+    measurements: Mapping[str, Mapping[str, JSON]]
+    trained: bool
+    outcome: Outcome
+    reason: str
+    values: Values
+
+
 class StudyView(Protocol):
     """What a screen may know of the study: the older trials, open or closed, and the baseline's probe."""
 
@@ -173,6 +192,10 @@ class StudyView(Protocol):
     @property
     def baseline(self) -> Mapping[str, Mapping[str, JSON]]:
         """Variant -> the baseline's probe measurements."""
+
+    @property
+    def finished(self) -> Sequence[Finished]:
+        """The closed trials that the trial judged was proposed from, in trial order; not all that are closed."""
 
 
 class Screen(Protocol):

@@ -14,12 +14,14 @@ from automl.filters.exportability import Exportability
 from automl.filters.quality import Quality
 from automl.filters.stability import Stability
 from automl.filters.validity import Validity
+from automl.filters.zero_cost import ZeroCost
 
 SCREENS: Mapping[str, type[Screen]] = {
     "duplicates": Duplicates,
     "validity": Validity,
     "cost": Cost,
     "exportability": Exportability,
+    "zero-cost": ZeroCost,
 }
 MONITORS: Mapping[str, type[Monitor]] = {
     "early-learning": EarlyLearning,
@@ -31,6 +33,10 @@ JUDGE_THE_MODEL = frozenset({"validity", "cost", "exportability", "stability"})
 """What they measure is the same for every candidate of a space that leaves the model alone."""
 MODEL_SLOTS = frozenset({"model", "norm_act", "trainer"})
 """Fields of a recipe that decide the model."""
+
+
+ON_REQUEST = frozenset({"zero-cost"})
+"""Filters that are worth their while in some spaces only, so that a user has to ask for them."""
 
 
 JUDGE_THE_PRODUCT = JUDGE_THE_MODEL | {"early-learning", "quality"}
@@ -46,6 +52,6 @@ def judges_by_default(name: str, slots: frozenset[str], *, derives: bool = False
         slots: fields of the recipe that the space changes.
         derives: whether the space is an `automl.contracts.DerivingSpace`.
     """
-    if derives and name in JUDGE_THE_PRODUCT:
+    if name in ON_REQUEST or (derives and name in JUDGE_THE_PRODUCT):
         return False
     return name not in JUDGE_THE_MODEL or bool(slots & MODEL_SLOTS)

@@ -1,24 +1,27 @@
 """What older trials a screen or a monitor may look at.
 
 Why: a verdict must not depend on which results happened to arrive first. The rule: screens see every older trial's
-fingerprint; monitors see the curves of trials 0..p(k)-1 only, cut at the rung they judge.
+fingerprint, and of trials 0..p(k)-1 how they ended; monitors see the curves of trials 0..p(k)-1 only, cut at the rung
+they judge.
 """
 
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from automl.canonical import JSON
-from automl.contracts.history import RungRecord
-from automl.contracts.trial import Curve
+from automl.contracts.history import Opened, RungRecord
+from automl.contracts.trial import Closed, Curve, Finished
 from automl.numerics.prefix import Prefix
 
 
 class Seen:
-    """Fingerprints of the trials so far, and the baseline's probe: a `StudyView`."""
+    """Fingerprints of the trials so far, how the closed ones ended, and the baseline's probe: a `StudyView`."""
 
     def __init__(self) -> None:
         self._first: dict[str, int] = {}
+        self._finished: list[Finished] = []
         self.baseline: Mapping[str, Mapping[str, JSON]] = {}
 
     def twin(self, fingerprint: str) -> int | None:
@@ -28,6 +31,49 @@ class Seen:
     def add(self, fingerprint: str, number: int) -> None:
         """Remembers a trial; the first one with a fingerprint stays."""
         self._first.setdefault(fingerprint, number)
+
+    @property
+    def finished(self) -> Sequence[Finished]:
+        """Every trial that `finish` was told of."""
+        return Prefix(self._finished, len(self._finished))
+
+    def finish(self, opened: Opened, closed: Closed) -> None:
+        """Remembers how a trial ended; in trial order."""
+        self._finished.append(
+            Finished(
+                measurements=opened.measurements,
+                trained=opened.trained,
+                outcome=closed.outcome,
+                reason=closed.reason,
+                values=closed.values,
+            )
+        )
+
+    def before(self, number: int) -> "SeenBefore":
+        """Returns the same with the ends of the trials below `number` only, which must all be closed."""
+        return SeenBefore(seen=self, finished=Prefix(self._finished, number))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SeenBefore:
+    """What the screens of one trial may know: a `StudyView`.
+
+    Attributes:
+        seen: everything so far.
+        finished: trials 0..p(k)-1.
+    """
+
+    seen: Seen
+    finished: Sequence[Finished]
+
+    @property
+    def baseline(self) -> Mapping[str, Mapping[str, JSON]]:
+        """Variant -> the baseline's probe measurements."""
+        return self.seen.baseline
+
+    def twin(self, fingerprint: str) -> int | None:
+        """Returns the first trial with that fingerprint."""
+        return self.seen.twin(fingerprint)
 
 
 class ReachedCurves:

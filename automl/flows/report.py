@@ -13,6 +13,7 @@ from automl.contracts.history import Opened, StudyLog
 from automl.contracts.trial import OUTCOMES, Closed, Objective, Verdict
 from automl.errors import InvalidSetting
 from automl.flows.audit import false_rejections
+from automl.flows.proxies import proxy_report
 from automl.flows.schedule_prediction import law_health
 from automl.numerics.ranking import front, pareto_order, utilities
 
@@ -113,6 +114,7 @@ def status(log: StudyLog, objectives: Sequence[Objective]) -> dict[str, Any]:
         "workers": sessions[-1]["workers"] if sessions else None,
         "depth": log.header.get("depth"),
         "law_health": health if (health := law_health(log))["proposals"] else None,
+        "proxies": proxy_report(log, objectives),
         "digest": study_digest(log),
     }
 

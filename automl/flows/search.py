@@ -26,7 +26,6 @@ BASELINE = -1
 """Stands in for a trial number where the baseline itself is trained."""
 
 
-
 @dataclass(slots=True, kw_only=True)
 class _Live:
     """An open trial that is being trained: its walk, its records, and the audit's walk if there is one."""
@@ -88,10 +87,10 @@ class Search:
             StorageError: the history cannot be written; the study opens again.
         """
         log = self._history.all()
-        recorded = log.opened
-        self._closed = list(log.closed)
+        recorded, self._closed = log.opened, list(log.closed)
         for closed in self._closed:
             self._curves.add(closed.number, log.rungs.get(closed.number, ()))
+            self._seen.finish(recorded[closed.number], closed)
         self._state = self._plan.searcher.init()
         self._start_baseline(log)
         while True:
@@ -146,7 +145,7 @@ class Search:
             fingerprint,
             screens=plan.screens,
             variants=plan.variants,
-            study=self._seen,
+            study=self._seen.before(low),
             probe=self._probe,
         )
         return Opened(
@@ -273,6 +272,7 @@ class Search:
             del self._live[closed.number]
             records = tuple(live.records.values())
             self._curves.add(closed.number, records)
+            self._seen.finish(live.opened, closed)
             self._release([key for r in records if r.result for key in r.result.snapshots if key])
             self._watch(live.opened, closed)
 

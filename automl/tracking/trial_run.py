@@ -12,6 +12,7 @@ from typing import Any
 from automl.canonical import JSON, digest, dumps
 from automl.contracts.history import Opened
 from automl.contracts.trial import Closed, Objective
+from automl.numerics.proxy_worth import PROXIES
 from automl.tracking.run_record import (
     MAX_PARAM,
     MAX_TAG,
@@ -28,7 +29,8 @@ TAG_STUDY = "automl.study_uuid"
 TAG_TRIAL = "trial"
 TAG_REVIEW = "review"
 TAG_PICTURE = "picture"
-COST_METRICS = ("parameters", "flops")
+COST_METRICS = PROXIES
+"""Parameters and FLOPs, and what else a probe was asked to score."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,7 +4,7 @@ Why: most random candidates are hopeless in ways that one backward pass shows. T
 what raises is raised: the executor turns it into a failure.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,7 @@ from torch.nn import Conv2d, Module
 from automl.canonical import JSON, finite
 from automl.contracts import Batch, Recipe
 from automl.training.flops import forward_flops
+from automl.training.zero_cost import zero_cost_scores
 
 ExportProbe = Callable[[Module, Tensor], str | None]
 """(model in eval mode, example inputs) -> why it cannot be exported, or None."""
@@ -30,28 +31,32 @@ class Probed:
         state: of the recipe's trainer.
         batch: of the recipe's batch size.
         clock: returns seconds.
+        seed: of the random choices that zero-cost scores make.
     """
 
     recipe: Recipe
     state: Any
     batch: Batch
     clock: Callable[[], float]
+    seed: int = 0
 
 
-def probe(probed: Probed, *, export_probe: ExportProbe | None) -> dict[str, JSON]:
+def probe(probed: Probed, *, export_probe: ExportProbe | None, scores: Sequence[str] = ()) -> dict[str, JSON]:
     """Measures a candidate; trains it by a few steps at the very end, to time them.
 
     Args:
         probed: the run; of no further use afterwards.
         export_probe: None where nobody asked whether it can be exported.
+        scores: zero-cost proxies to compute, by name; see `automl.training.zero_cost`.
 
     Returns:
         `finite` (outputs, loss and gradients), `input_dependence` (mean over outputs of their standard deviation over
         the batch; null when not finite), `gradient_reach`, `parameters`, `flops` (forward, per example),
-        `milliseconds` (of one training step; never judged), and where asked `exportable` and `export_error`.
+        `milliseconds` (of one training step; never judged), and where asked `exportable`, `export_error` and scores.
     """
     recipe, (inputs, targets) = probed.recipe, probed.batch
     model = recipe.trainer.model(probed.state)
+    asked = zero_cost_scores(model, recipe.loss, batch=probed.batch, wanted=scores, seed=probed.seed)
     outputs = model(inputs)
     loss = recipe.loss(outputs, targets)
     logits = outputs[0] if isinstance(outputs, tuple) else outputs
@@ -64,6 +69,7 @@ def probe(probed: Probed, *, export_probe: ExportProbe | None) -> dict[str, JSON
         "gradient_reach": _gradient_reach(model, gradients),
         "parameters": sum(parameter.numel() for parameter in model.parameters()),
         "flops": forward_flops(model, inputs[:1]),
+        **asked,
     }
     if export_probe is not None:
         error = export_probe(model.eval(), inputs[:1])

@@ -226,9 +226,10 @@ class Runner:
         trainer = course.recipe.trainer
         seed = child_seed(course.seed, "init")
         state = trainer.init(course.recipe, course.signature, seed=seed, device=course.device)
-        probed = Probed(recipe=course.recipe, state=state, batch=course.batches.at(0), clock=self.clock)
+        batch = course.batches.at(0)
+        probed = Probed(recipe=course.recipe, state=state, batch=batch, clock=self.clock, seed=course.seed)
         exports = self.export_probe if "onnx" in job.requests else None
-        return _Ended(measurements=probe(probed, export_probe=exports))
+        return _Ended(measurements=probe(probed, export_probe=exports, scores=job.requests))
 
 
 def _stride(data: Dataset) -> int:

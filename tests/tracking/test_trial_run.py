@@ -33,6 +33,14 @@ def test_a_completed_trial_has_curve_score_costs_and_files(made, identity):
     assert record.tags == {"automl.study_uuid": "u1", "trial": "3", "outcome": "completed"}
 
 
+def test_zero_cost_scores_are_metrics_beside_the_costs(made, identity):
+    opened, closed = made.completed(3, 0.9)
+    (variant,) = opened.measurements
+    scores = {**opened.measurements[variant], "synflow": 12.5, "naswot": None}
+    found = points(trial_run(replace(opened, measurements={variant: scores}), closed, study=identity))
+    assert found[("synflow", 0)] == 12.5 and ("naswot", 0) not in found
+
+
 def test_time_stamps_come_from_the_history(made, identity):
     opened, closed = made.completed(3, 0.9)
     record = trial_run(opened, closed, study=identity)
