@@ -9,7 +9,7 @@ decay), v = dL_val(w', alpha)/dw' and w+- = w +- eps v, eps = 0.01 / |v|:
 The rule: whatever is moved on the way stands where it was afterwards, bit for bit.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -84,18 +84,23 @@ def zero_one_loss(alphas: Sequence[Tensor]) -> Tensor:
     return -torch.square(torch.sigmoid(flat) - 0.5).mean()
 
 
-@contextmanager
-def statistics_kept(model: Module) -> Iterator[None]:
-    """Lets forward passes leave the running statistics of a model as they were.
+def statistics(model: Module) -> list[Tensor]:
+    """Returns the running statistics of a model: its buffers, but for counters such as those of sampled noise.
 
-    Only the batches that train the weights count towards what the model is measured with.
+    Only the batches that train the weights count towards what the model is measured with, while noise goes on.
     """
-    saved = [(buffer, buffer.clone()) for buffer in model.buffers()]
+    return [buffer for buffer in model.buffers() if buffer.is_floating_point()]
+
+
+@contextmanager
+def kept(tensors: Iterable[Tensor]) -> Iterator[None]:
+    """Lets forward passes leave tensors as they were."""
+    saved = [(tensor, tensor.clone()) for tensor in tensors]
     try:
         yield
     finally:
-        for buffer, value in saved:
-            buffer.copy_(value)
+        for tensor, value in saved:
+            tensor.copy_(value)
 
 
 def _slopes(loss: Tensor, parameters: Sequence[Parameter]) -> list[Tensor]:

@@ -20,7 +20,7 @@ from automl.canonical import JSON, finite
 from automl.contracts import DERIVED, Batch, Genotype, Recipe, Signature
 from automl.errors import InvalidSetting
 from automl.seeding import child_seed
-from search_spaces.darts.architect import Unrolled, first_order, second_order, statistics_kept, zero_one_loss
+from search_spaces.darts.architect import Unrolled, first_order, kept, second_order, statistics, zero_one_loss
 from search_spaces.darts.architecture_adam import ArchitectureAdam
 from search_spaces.darts.bilevel_state import (
     BilevelState,
@@ -177,7 +177,7 @@ class BilevelTrainer:
         return self.derive_every or max(1, round(recipe.steps / DERIVATIONS))
 
     def _move_architecture(self, state: BilevelState, train: Batch, valid: Batch, *, step: int) -> None:
-        with statistics_kept(state.model):
+        with kept(statistics(state.model)):
             gradients = self._pull(state, train, valid, step=step)
         if self.zero_one:
             extra = torch.autograd.grad(self.zero_one * zero_one_loss(state.alphas), state.alphas)
@@ -226,7 +226,7 @@ class BilevelTrainer:
         if state.valid is None:
             return None
         seed = child_seed(self.seed, "eigenvalue")
-        with statistics_kept(state.model):
+        with kept(state.model.buffers()):  # noise as well: whether this point is measured changes nothing
             loss = loss_of(state, state.valid)
             return dominant_eigenvalue(loss, state.alphas, seed=seed) if math.isfinite(float(loss.detach())) else None
 
