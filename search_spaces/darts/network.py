@@ -89,6 +89,7 @@ class Network(nn.Module):
         self.classifier = nn.Linear(before[1], classes)
 
     def forward(self, images: Tensor) -> Tensor | tuple[Tensor, Tensor]:
+        """[batch, image_channels, h, w] -> [batch, classes]."""
         return self.scores(self.through(self.stem(images), 0, len(self.cells)))
 
     def through(self, states: tuple[Tensor, Tensor], first: int, stop: int) -> tuple[Tensor, Tensor]:
@@ -117,6 +118,7 @@ class AuxiliaryNetwork(Network):
         self.auxiliary = AuxiliaryHead(self.widths[self.early - 1], classes)
 
     def forward(self, images: Tensor) -> Tensor | tuple[Tensor, Tensor]:
+        """[batch, image_channels, h, w] -> [batch, classes], twice in training."""
         states = self.through(self.stem(images), 0, self.early)
         scores = self.scores(self.through(states, self.early, len(self.cells)))
         return (scores, self.auxiliary(states[1])) if self.training else scores

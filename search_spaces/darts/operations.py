@@ -27,6 +27,7 @@ class Zero(nn.Module):
         self.stride = stride
 
     def forward(self, x: Tensor) -> Tensor:
+        """[batch, channels, h, w] -> zeros [batch, channels, h / stride, w / stride]."""
         return torch.zeros_like(x[:, :, :: self.stride, :: self.stride])
 
 
@@ -41,6 +42,7 @@ class FactorizedReduce(nn.Module):
         self.norm = nn.BatchNorm2d(channels_out, affine=affine)
 
     def forward(self, x: Tensor) -> Tensor:
+        """[batch, channels_in, h, w] -> [batch, channels_out, h / 2, w / 2], rounded up."""
         x = torch.relu(x)
         height, width = x.shape[2:]
         shifted = functional.pad(x[:, :, 1:, 1:], (0, width % 2, 0, height % 2))  # both halves must have one size
