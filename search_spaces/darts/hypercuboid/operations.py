@@ -34,6 +34,7 @@ class ResizablePool(nn.Module):
             self.resize.append(nn.BatchNorm2d(channels_out, eps=1e-3, affine=affine))
 
     def forward(self, x: Tensor) -> Tensor:
+        """Pools, then resizes."""
         resized: Tensor = self.resize(self.pool(x))
         return resized
 
