@@ -7,10 +7,12 @@ that the candidate was proposed from, lies above zero; else it stands aside and 
 that is reliably negative switches it off too: a proxy that ranks against its own claim is not understood, and following
 either sign would double the chance to follow noise. It is off unless asked for (`filter.zero-cost.enabled=true`).
 
-What it cannot know: a rejected trial's value. The correlation is that of the survivors, whose scores are closer
-together, which makes it smaller and the screen more careful; `--audit` trains a share of the rejected and reports how
-many were wrongly so. Its keep share is one of all candidates that it has seen, its own rejections included, so that the
-bar does not climb with every rejection.
+The interval is looked at anew for every trial: of 300 simulated studies with a worthless proxy, one in ten trusted it
+at some point between trials 16 and 64, and 1.6 % of all looks did. What it cannot know is a rejected trial's value: the
+correlation is that of the survivors, whose scores are closer together, which makes it smaller and the screen more
+careful; `--audit` trains a share of the rejected and reports how many were wrongly so. Failed trials have no value and
+do not count. Its keep share is one of all candidates that it has seen, its own rejections included, so that the bar
+does not climb with every rejection.
 """
 
 from collections.abc import Mapping, Sequence
