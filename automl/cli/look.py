@@ -19,6 +19,7 @@ WHOLE = (
 )
 VERDICT = ("filter", "keep", "reason", "measured", "threshold", "leg", "steps")
 DERIVED = ("leg", "step", "description")
+PROXY = ("proxy", "correlation", "low", "high", "trials", "state")
 TOP = ("trial", "outcome", "reason", "values", "steps", "seconds", "description")
 IDLE_SHARE = 0.15
 """Above this share of idle worker time a larger depth pays."""
@@ -97,6 +98,8 @@ def status_text(found: Mapping[str, Any]) -> str:
     lines = [f"{cell(found.get('trials'))} trials" + (f": {counts}" if counts else "")]
     details = fields(found, names=STATUS)
     lines += [details] if details else []
+    if found.get("proxies"):
+        lines += ["", table([{"proxy": name, **worth} for name, worth in found["proxies"].items()], PROXY)]
     idle, depth = found.get("idle_share"), found.get("depth")
     long_enough = isinstance(depth, int) and int(found.get("trained", 0)) >= LONG_STUDY * depth
     if long_enough and isinstance(idle, float) and idle > IDLE_SHARE:

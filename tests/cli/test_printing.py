@@ -84,6 +84,19 @@ def test_status_says_what_became_of_the_trials_and_where_the_steps_went() -> Non
     assert "larger --depth" not in status_text({**found, "trained": 9}), "a short study idles while workers start"
 
 
+def test_status_shows_what_each_proxy_is_worth() -> None:
+    worth = {"trials": 24, "correlation": 0.41, "low": 0.1, "high": 0.66, "state": "in use"}
+    unknown = {"trials": 24, "correlation": None, "low": None, "high": None, "state": "unreliable"}
+    assert status_text({"trials": 30, "proxies": {"synflow": worth, "flops": unknown}}).splitlines() == [
+        "30 trials",
+        "",
+        "proxy    correlation  low  high  trials  state",
+        "synflow         0.41  0.1  0.66      24  in use",
+        "flops              -    -     -      24  unreliable",
+    ]
+    assert status_text({"trials": 30, "proxies": None}) == "30 trials"
+
+
 def test_a_trial_shows_its_fields_its_verdicts_and_its_curves() -> None:
     found = {
         "trial": 3,
