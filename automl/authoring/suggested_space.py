@@ -12,7 +12,7 @@ import numpy as np
 
 from automl.authoring.answers import RandomAnswers, RecordedAnswers
 from automl.canonical import digest
-from automl.contracts.recipe import Recipe
+from automl.contracts.recipe import Recipe, Signature
 from automl.contracts.space import Draw, Genotype, Suggester
 from automl.contracts.trial import Monitor, Screen
 
@@ -51,6 +51,9 @@ class SuggestedSpace:
     def apply(self, genotype: Genotype, recipe: Recipe) -> Recipe:
         """Returns the recipe with this space's slots replaced; see `SearchSpace.apply`."""
         raise TypeError(f"{type(self).__name__} must define apply(self, genotype, recipe)")
+
+    def require(self, signature: Signature, recipe: Recipe) -> None:
+        """Requires nothing: only a space that brings a model knows what it needs."""
 
     def sample(self, rng: np.random.Generator) -> Draw:
         """Draws every answer at random."""

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from automl.contracts.recipe import Recipe
+    from automl.contracts.recipe import Recipe, Signature
     from automl.contracts.trial import Monitor, Screen
 
 Genotype: TypeAlias = Mapping[str, JSON]
@@ -81,6 +81,13 @@ class SearchSpace(Protocol):
 
     def apply(self, genotype: Genotype, recipe: "Recipe") -> "Recipe":
         """Returns a new recipe with this space's slots replaced; pure, and cheap (nothing is built)."""
+
+    def require(self, signature: "Signature", recipe: "Recipe") -> None:
+        """Checks, before a study exists, that candidates can be trained on such data and on this baseline.
+
+        Raises:
+            InvalidSetting: they cannot, whatever their genotype.
+        """
 
     def sample(self, rng: "np.random.Generator") -> Draw:
         """Draws a random genotype."""

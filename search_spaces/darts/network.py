@@ -11,7 +11,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from automl.contracts.recipe import NormActFactory, Signature
+from automl.contracts.recipe import NormActFactory, Recipe, Signature
 from automl.errors import InvalidSetting
 from search_spaces.darts.blocks import AuxiliaryHead, CellBlock, LargeStem, SmallStem
 from search_spaces.darts.cell import Cell, CellPair
@@ -162,3 +162,13 @@ def require_images(signature: Signature, *, halvings: int) -> tuple[int, int]:
     if signature.outputs[0] < 2:
         raise InvalidSetting("signature.outputs", signature.outputs, "at least two classes")
     return channels, signature.outputs[0]
+
+
+def require_batches(recipe: Recipe) -> None:
+    """Checks that batches hold more than one example.
+
+    Raises:
+        InvalidSetting: they do not.
+    """
+    if recipe.batch_size < 2:
+        raise InvalidSetting("task.batch_size", recipe.batch_size, "at least 2: cells normalize over the batch")

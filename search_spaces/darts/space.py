@@ -15,13 +15,13 @@ import numpy as np
 from automl.authoring import SuggestedSpace
 from automl.authoring.answers import RecordedAnswers
 from automl.canonical import digest
-from automl.contracts.recipe import Recipe
+from automl.contracts.recipe import Recipe, Signature
 from automl.contracts.space import Draw, Genotype, Suggester
 from automl.errors import InvalidGenotype, InvalidSetting
 from search_spaces.darts.cell import CellPair, format_cell
 from search_spaces.darts.designs import DESIGNS, OperationSet
 from search_spaces.darts.drawing import draw_cells
-from search_spaces.darts.network import NetworkFactory, NetworkPlan
+from search_spaces.darts.network import NetworkFactory, NetworkPlan, require_batches, require_images
 from search_spaces.darts.operations import style_of
 from search_spaces.darts.questions import answers, ask
 from search_spaces.darts.regularisation import AuxiliaryLoss, Cutout, RisingDropPath
@@ -93,14 +93,17 @@ class DartsSpace(SuggestedSpace):
         """Asks for the two edges of every node of both cells; see `questions`."""
         return ask(trial, nodes=self.nodes, operations=self.choices)
 
-    def apply(self, genotype: Genotype, recipe: Recipe) -> Recipe:
-        """Returns the recipe with the network of these cells as its model, and the extras of the settings.
+    def require(self, signature: Signature, recipe: Recipe) -> None:
+        """Checks that the data are images which the network can halve, of two classes or more, in batches.
 
         Raises:
-            InvalidSetting: the batches hold a single example.
+            InvalidSetting: they are not.
         """
-        if recipe.batch_size < 2:
-            raise InvalidSetting("batch_size", recipe.batch_size, "at least 2: cells normalize over the batch")
+        require_images(signature, halvings=self.plan(DESIGNS["one-shot"].cells).halvings)
+        require_batches(recipe)
+
+    def apply(self, genotype: Genotype, recipe: Recipe) -> Recipe:
+        """Returns the recipe with the network of these cells as its model, and the extras of the settings."""
         changes: dict[str, Any] = {"model": NetworkFactory(plan=self.plan(self.pair(genotype).canonical()))}
         if self.auxiliary:
             changes["loss"] = AuxiliaryLoss(loss=recipe.loss, weight=self.auxiliary)

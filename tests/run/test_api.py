@@ -1,6 +1,7 @@
 """The Python API as a user meets it: search, look, go on, second look, export, and what is refused."""
 
 import json
+import re
 import shutil
 import warnings
 from dataclasses import replace
@@ -155,6 +156,23 @@ def test_what_cannot_work_is_refused_before_anything_is_created(
 ) -> None:
     with pytest.raises(error, match=message.replace(".", r"\.")):
         automl.search("norm-act", **options(tmp_path, **change))
+    assert not list(tmp_path.iterdir()), "nothing was created"
+
+
+@pytest.mark.parametrize(
+    ("space", "change", "message"),
+    [
+        ("darts", {"task": "text", "settings": {}}, "inputs (channels, height, width)"),
+        ("darts", {"settings": {"task.batch_size": 1}}, "task.batch_size=1"),
+        ("hypercuboid", {"settings": {"space.layers": 8}}, "an even int <= 6 for images of 8 x 8"),
+    ],
+    ids=["no images", "batches of one", "images too small"],
+)
+def test_data_that_no_candidate_of_the_space_can_be_trained_on_are_refused_before_a_study_exists(
+    tmp_path: Path, space: str, change: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(InvalidSetting, match=re.escape(message)):
+        automl.search(space, **options(tmp_path, **change))
     assert not list(tmp_path.iterdir()), "nothing was created"
 
 

@@ -12,15 +12,16 @@ from typing import Any
 
 from automl.authoring import SuggestedSpace
 from automl.canonical import digest
-from automl.contracts.recipe import Recipe
+from automl.contracts.recipe import Recipe, Signature
 from automl.contracts.space import Genotype, Suggester
-from automl.errors import InvalidGenotype, InvalidSetting
+from automl.errors import InvalidGenotype
 from search_spaces.darts.hypercuboid.chain import Chain, to_chain, to_genotype
 from search_spaces.darts.hypercuboid.drawing import draw_chain
 from search_spaces.darts.hypercuboid.network import ChainFactory
-from search_spaces.darts.hypercuboid.plan import PRIMITIVES, GridPlan, stride_of
+from search_spaces.darts.hypercuboid.plan import PRIMITIVES, GridPlan, check_images, stride_of
 from search_spaces.darts.hypercuboid.source import chain_source
 from search_spaces.darts.hypercuboid.zoo import fitted
+from search_spaces.darts.network import require_batches
 
 _MEANINGS = {
     "resizable_pool": "3x3 max pooling, a 1x1 convolution where the channels change",
@@ -67,14 +68,17 @@ class HyperCuboidSpace(SuggestedSpace):
             trial.suggest_categorical(f"channels{number}", sizes)
             trial.suggest_categorical(f"operation{number}", PRIMITIVES)
 
-    def apply(self, genotype: Genotype, recipe: Recipe) -> Recipe:
-        """Returns the recipe with the chain's network as its model.
+    def require(self, signature: Signature, recipe: Recipe) -> None:
+        """Checks that the data are images which a path can halve, in batches.
 
         Raises:
-            InvalidSetting: the batches hold a single example.
+            InvalidSetting: they are not.
         """
-        if recipe.batch_size < 2:
-            raise InvalidSetting("batch_size", recipe.batch_size, "at least 2: operations normalize over the batch")
+        check_images(signature, steps=self.layers)
+        require_batches(recipe)
+
+    def apply(self, genotype: Genotype, recipe: Recipe) -> Recipe:
+        """Returns the recipe with the chain's network as its model."""
         return recipe.replace(model=ChainFactory(chain=to_chain(genotype), features=self.features))
 
     def fingerprint(self, genotype: Genotype) -> str:

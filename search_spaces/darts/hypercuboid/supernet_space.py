@@ -20,8 +20,9 @@ from search_spaces.darts.architecture_adam import ArchitectureAdam
 from search_spaces.darts.bilevel import BilevelTrainer
 from search_spaces.darts.hypercuboid.derivation import ChainDerivation
 from search_spaces.darts.hypercuboid.grid import GridSupernet, Weighting, build_grid, check_weighting
-from search_spaces.darts.hypercuboid.plan import GridPlan
+from search_spaces.darts.hypercuboid.plan import GridPlan, check_images
 from search_spaces.darts.hypercuboid.space import HyperCuboidSpace
+from search_spaces.darts.network import require_batches
 from search_spaces.darts.weight_rule import MomentumSGD
 
 SEEDS = 100_000
@@ -106,14 +107,17 @@ class HyperCuboidSupernetSpace(SuggestedSpace):
         """Asks for the seed."""
         trial.suggest_int("seed", 0, SEEDS - 1)
 
-    def apply(self, genotype: Genotype, recipe: Recipe) -> Recipe:
-        """Returns the recipe of one differentiable search.
+    def require(self, signature: Signature, recipe: Recipe) -> None:
+        """Checks that the data are images which a path can halve, in batches.
 
         Raises:
-            InvalidSetting: the batches hold a single example.
+            InvalidSetting: they are not.
         """
-        if recipe.batch_size < 2:
-            raise InvalidSetting("batch_size", recipe.batch_size, "at least 2: operations normalize over the batch")
+        check_images(signature, steps=self.layers)
+        require_batches(recipe)
+
+    def apply(self, genotype: Genotype, recipe: Recipe) -> Recipe:
+        """Returns the recipe of one differentiable search."""
         seed = genotype["seed"]
         assert isinstance(seed, int)
         return recipe.replace(

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from automl.authoring.answers import RandomAnswers
+from automl.contracts import Signature
 from automl.errors import InvalidGenotype, InvalidSetting, UnknownName
 from automl.testing.space_suite import SpaceSuite
 from automl.training.tasks.digits import Digits
@@ -188,7 +189,7 @@ def test_a_recipe_with_all_extras_trains_and_goes_on_from_a_snapshot(digits):
 
 def test_batches_of_one_example_are_refused():
     with pytest.raises(InvalidSetting, match="batch_size=1"):
-        SPACE.apply(SPACE.zoo()["darts-v1"], RECIPE.replace(batch_size=1))
+        SPACE.require(Signature(inputs=(3, 8, 8), outputs=(10,)), RECIPE.replace(batch_size=1))
 
 
 @pytest.mark.parametrize(

@@ -54,7 +54,7 @@ def test_apply_changes_the_model_into_the_chain_and_nothing_else():
 
 def test_a_batch_of_one_is_refused():
     with pytest.raises(InvalidSetting, match="batch_size"):
-        SPACE.apply(SPACE.zoo()["scalar-first-4"], recipe(batch_size=1))
+        SPACE.require(Signature(inputs=(1, 8, 8), outputs=(10,)), recipe(batch_size=1))
 
 
 @pytest.mark.parametrize("text", ["8: 8S 8R", "8: 8S 8R 8R 9R", "128: 8S 8R 8R 8R"])

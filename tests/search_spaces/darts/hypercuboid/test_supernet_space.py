@@ -113,8 +113,9 @@ def test_a_derived_chain_is_drawn_by_its_own_space() -> None:
 
 
 def test_a_batch_of_one_is_refused() -> None:
+    space = HyperCuboidSupernetSpace()
     with pytest.raises(InvalidSetting, match="batch_size"):
-        recipe_of(HyperCuboidSupernetSpace(), batch_size=1)
+        space.require(Signature(inputs=(1, 8, 8), outputs=(10,)), recipe_of(space, batch_size=1))
 
 
 @pytest.mark.parametrize(
