@@ -1,6 +1,6 @@
 """Reading commands: what is installed, how a study stands, its best trials, one trial whole."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 import typer
@@ -113,7 +113,7 @@ def trial_text(found: Mapping[str, Any]) -> str:
     if found.get("ledger"):
         parts.append(table(found["ledger"], VERDICT))
     if found.get("derived"):
-        parts.append(f"derived\n{table(found['derived'], DERIVED, limit=None)}")
+        parts.append(f"derived, where it changed\n{table(_changes(found['derived']), DERIVED, limit=None)}")
     for leg, curve in found.get("curves", {}).items():
         points = [
             {"step": step, **{name: numbers[index] for name, numbers in curve["metrics"].items()}}
@@ -121,6 +121,17 @@ def trial_text(found: Mapping[str, Any]) -> str:
         ]
         parts.append(f"{leg}\n{table(points, ['step', *curve['metrics']])}")
     return "\n\n".join(parts)
+
+
+def _changes(derived: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Returns the entries that differ from the one before of the same leg."""
+    before: dict[str, str] = {}
+    changed: list[Mapping[str, Any]] = []
+    for one in derived:
+        if before.get(one["leg"]) != one["description"]:
+            changed.append(one)
+        before[one["leg"]] = one["description"]
+    return changed
 
 
 def _list(rows: list[dict[str, str]], *, as_json: bool) -> None:

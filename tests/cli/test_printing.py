@@ -125,7 +125,13 @@ def test_status_of_a_study_that_has_just_begun() -> None:
     assert status_text({"trials": 0, "completed": 0, "best": None}) == "0 trials"
 
 
-def test_a_trial_lists_what_it_derived_by_step() -> None:
-    entry = {"leg": "cells", "step": 6, "genotype": {"cell": 1}, "description": "normal s3,0"}
-    text = trial_text({"trial": 0, "derived": [entry]})
-    assert text.splitlines()[2:] == ["derived", "leg    step  description", "cells     6  normal s3,0"]
+def test_a_trial_lists_what_it_derived_where_it_changed() -> None:
+    cells = ["s3,0", "s3,0", "sk,0", "s3,0"]
+    derived = [{"leg": "a", "step": step, "genotype": {}, "description": cell} for step, cell in enumerate(cells)]
+    assert trial_text({"trial": 0, "derived": derived}).splitlines()[2:] == [
+        "derived, where it changed",
+        "leg  step  description",
+        "a       0  s3,0",
+        "a       2  sk,0",
+        "a       3  s3,0",
+    ]
