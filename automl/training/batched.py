@@ -105,33 +105,42 @@ class _Run:
         alive = [True] * len(self.recorders)
         ends = [last] * len(self.recorders)
         filling = [False] * (len(self.states) - len(self.recorders))
+        for state in self.states:
+            state.model.eval()  # the models are only measured: their gradients were traced in training mode
         for step in range(start, last):
             losses = self.stack.step(self._batch(step), step=step, alive=alive + filling)
-            for row in [row for row, living in enumerate(alive) if living]:
-                if not self._record(row, losses[row], step + 1):
-                    alive[row], ends[row] = False, step + 1
-                    self.stack.retire(row)
+            for row in self._ended(losses, step + 1, alive):
+                alive[row], ends[row] = False, step + 1
+                self.stack.retire(row)
             if not any(alive):
                 break
         if last > start:
             self.stack.settle()
+        for state in self.states:
+            state.model.train()
         return [
             Slice(state=state, curve=recorder.curve(), diverged=not living, done=end, trained=end - start)
             for state, recorder, living, end in zip(self.states, self.recorders, alive, ends, strict=False)
         ]
 
-    def _record(self, row: int, loss: float, step: int) -> bool:
-        """Measures where it is due and returns whether the row goes on."""
-        usable = math.isfinite(loss)
-        if step <= self.job.steps[0] and usable:
-            return True
-        recorder = self.recorders[row]
-        recorder.losses.append(loss)
-        if not usable or step == self.job.steps[1] or step % self.job.measure_every_steps == 0:
-            state = self.states[row]
-            usable = usable and all_finite(state.buffers.values())
-            recorder.take(state.model, step, usable=usable)
-        return usable
+    def _ended(self, losses: Sequence[float], step: int, alive: Sequence[bool]) -> list[int]:
+        """Writes down the losses, measures where it is due and returns the rows that diverged."""
+        first, last = self.job.steps
+        late, diverged = step > first, []
+        due = late and (step == last or step % self.job.measure_every_steps == 0)
+        for row, (recorder, loss, living) in enumerate(zip(self.recorders, losses, alive, strict=False)):
+            if not living:
+                continue
+            usable = math.isfinite(loss)
+            if late or not usable:
+                recorder.losses.append(loss)
+            if due or not usable:
+                state = self.states[row]
+                usable = usable and all_finite(state.buffers.values())
+                recorder.take(state.model, step, usable=usable)
+                if not usable:
+                    diverged.append(row)
+        return diverged
 
     def _batch(self, step: int) -> Batch:
         if self.shared:

@@ -54,9 +54,11 @@ class Batches:
         if epoch != self._epoch:
             self._epoch = epoch
             self._orders = [torch.from_numpy(order).to(self.inputs.device) for order in self._shuffled(epoch)]
-        chosen = torch.cat([order[place * size : (place + 1) * size] for order in self._orders])
+        orders = [order[place * size : (place + 1) * size] for order in self._orders]
+        chosen = orders[0] if self.parts == 1 else torch.cat(orders)
         self._generator.manual_seed(child_seed(self.seed, "augment", step))
-        return self.augment((self.inputs[chosen], self.targets[chosen]), self._generator)
+        batch = self.inputs.index_select(0, chosen), self.targets.index_select(0, chosen)
+        return self.augment(batch, self._generator)
 
     def _shuffled(self, epoch: int) -> list[NDArray[np.int64]]:
         """Returns the order of each part in an epoch, as numbers of examples."""

@@ -20,7 +20,9 @@ from torch.nn import Module
 
 from automl.contracts import Batch, Recipe
 from automl.errors import InvalidSetting
+from automl.training.stackable_functions import StackableForms
 from automl.training.traced_operations import tidy
+from automl.training.traced_program import TracedProgram, program_of
 
 Tensors: TypeAlias = Mapping[str, Tensor]
 Gradients: TypeAlias = tuple[Tensor, dict[str, Tensor], dict[str, Tensor]]
@@ -33,30 +35,47 @@ SHARES = (0.0, 0.5, 1.0)
 """Points of a run at which the traced operations must be the same."""
 
 
+Step: TypeAlias = Callable[[Batch], Gradients]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StackedGradients:
     """Parameters, buffers and a batch of all candidates -> their losses, gradients and new buffers.
 
     Attributes:
-        graph: the traced operations.
+        program: the traced operations; arguments are parameters, buffers, inputs and targets.
+        parameters: their names, in the order of arguments and gradients.
+        buffers: theirs.
         operations: the same as text; equal texts compute the same.
         largest_bytes: memory that all results of one step take together, more than is ever held at once.
     """
 
-    graph: GraphModule
+    program: TracedProgram
+    parameters: tuple[str, ...]
+    buffers: tuple[str, ...]
     operations: str
     largest_bytes: int
 
-    def __call__(self, parameters: Tensors, buffers: Tensors, batch: Batch) -> Gradients:
-        """Computes one step of every candidate.
+    def bind(self, parameters: Tensors, buffers: Tensors) -> Step:
+        """Returns what computes one step of every candidate from a batch, [size, ...] or [width, size, ...], as traced.
 
         Args:
-            parameters: name -> [width, ...].
-            buffers: name -> [width, ...]; left as they are.
-            batch: inputs and targets, [size, ...] or [width, size, ...], as traced.
+            parameters: name -> [width, ...]; they are read again at every step.
+            buffers: name -> [width, ...]; as well, and left as they are.
         """
-        computed: Gradients = self.graph(dict(parameters), dict(buffers), *batch)
-        return computed
+        kept = [parameters[name] for name in self.parameters] + [buffers[name] for name in self.buffers]
+        run, count = self.program.bind(kept), 1 + len(self.parameters)
+
+        def step(batch: Batch) -> Gradients:
+            results = run(*batch)
+            gradients = dict(zip(self.parameters, results[1:count], strict=True))
+            return results[0], gradients, dict(zip(self.buffers, results[count:], strict=True))
+
+        return step
+
+    def __call__(self, parameters: Tensors, buffers: Tensors, batch: Batch) -> Gradients:
+        """Computes a single step; see `bind`."""
+        return self.bind(parameters, buffers)(batch)
 
 
 def trace_gradients(recipe: Recipe, model: Module, *, width: int, batch: Batch, shared: bool) -> StackedGradients:
@@ -75,16 +94,23 @@ def trace_gradients(recipe: Recipe, model: Module, *, width: int, batch: Batch, 
     parameters = {name: _as_rows(one.detach(), width) for name, one in model.named_parameters() if one.requires_grad}
     buffers = {name: _repeated(one, width) for name, one in untrained(model).items()}
     given = batch if shared else (_repeated(batch[0], width), _repeated(batch[1], width))
-    function = _stacked(recipe, model, shared=shared)
+    function = _stacked(recipe, model, tuple(parameters), tuple(buffers), shared=shared)
+    kept = [*parameters.values(), *buffers.values()]
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error")  # a layer without a batching rule is run one by one, and slowly
-            graph = make_fx(function)(parameters, buffers, *given)
+            graph = make_fx(function)(*kept, *given)
     except Exception as error:  # torch and foreign layers raise anything; without a trace there is no stacking
         told = f"{type(error).__name__}: {str(error)[:300]}"
         raise InvalidSetting("executor.batch", told, "1 for this model: its layers cannot be stacked") from error
-    tidy(graph)
-    return StackedGradients(graph=graph, operations=str(graph.code), largest_bytes=_bytes(graph))
+    tidy(graph, [*kept, *given])
+    return StackedGradients(
+        program=program_of(graph, kept=len(kept)),
+        parameters=tuple(parameters),
+        buffers=tuple(buffers),
+        operations=str(graph.code),
+        largest_bytes=_bytes(graph),
+    )
 
 
 def require_steady(recipe: Recipe, model: Module, *, width: int, batch: Batch) -> StackedGradients:
@@ -114,19 +140,26 @@ def whole_vectors(numbers: int) -> int:
     return -(-numbers // VECTOR) * VECTOR
 
 
-def _stacked(recipe: Recipe, model: Module, *, shared: bool) -> Callable[..., Gradients]:
+def _stacked(
+    recipe: Recipe, model: Module, parameters: tuple[str, ...], buffers: tuple[str, ...], *, shared: bool
+) -> Callable[..., list[Tensor]]:
+    """Returns a function of the tensors of all candidates, then inputs and targets; see `StackedGradients`."""
+
     def loss_of_one(
-        parameters: Tensors, buffers: Tensors, inputs: Tensor, targets: Tensor
+        trained: Tensors, others: Tensors, inputs: Tensor, targets: Tensor
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        kept = {name: buffer.clone() for name, buffer in buffers.items()}  # layers write their statistics in place
-        return recipe.loss(functional_call(model, {**parameters, **kept}, (inputs,)), targets), kept
+        kept = {name: buffer.clone() for name, buffer in others.items()}  # layers write their statistics in place
+        with StackableForms():
+            return recipe.loss(functional_call(model, {**trained, **kept}, (inputs,)), targets), kept
 
     data = None if shared else 0
     every = vmap(grad_and_value(loss_of_one, has_aux=True), in_dims=(0, 0, data, data))
 
-    def computed(parameters: Tensors, buffers: Tensors, inputs: Tensor, targets: Tensor) -> Gradients:
-        gradients, (losses, kept) = every(parameters, buffers, inputs, targets)
-        return losses, gradients, kept
+    def computed(*tensors: Tensor) -> list[Tensor]:
+        trained = dict(zip(parameters, tensors, strict=False))
+        others = dict(zip(buffers, tensors[len(parameters) :], strict=False))
+        gradients, (losses, kept) = every(trained, others, *tensors[-2:])
+        return [losses, *(gradients[name] for name in parameters), *(kept[name] for name in buffers)]
 
     return computed
 

@@ -5,7 +5,8 @@ The rule: a row holds one candidate and is filled up to whole vectors of the pro
 depends neither on its place nor on its neighbours.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -15,6 +16,31 @@ from automl.errors import InvalidSetting
 from automl.training.stacked_gradients import StackedGradients, untrained, whole_vectors
 from automl.training.stacked_updates import StepRates, stacked_updates
 from automl.training.supervised import SupervisedState, lay_out
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rows:
+    """One row of numbers per candidate, and the same memory seen in other ways.
+
+    Attributes:
+        numbers: [rows, numbers], the groups side by side.
+        groups: group -> [rows, numbers in the group].
+        places: parameter name -> [rows, *shape], in the order of the groups.
+    """
+
+    numbers: Tensor
+    groups: Mapping[str, Tensor]
+    places: Mapping[str, Tensor]
+
+    def only(self, rows: slice) -> Mapping[str, Tensor]:
+        """Returns the groups of some rows."""
+        if rows == slice(0, len(self.numbers)):
+            return self.groups
+        return {name: group[rows] for name, group in self.groups.items()}
+
+
+SIGNALS = ("loss", "gradient_dot", "gradient_l1", "gradient_l2")
+"""What a schedule may see."""
 
 
 class Stack:
@@ -30,24 +56,25 @@ class Stack:
 
     def __init__(self, states: Sequence[SupervisedState], gradients: StackedGradients) -> None:
         _require_one_structure(states)
-        self._states, self._gradients = states, gradients
+        self._states = states
         first = states[0]
         self._sizes = {name: buffer.numel() for name, buffer in first.buffers.items()}
-        self._rows = {name: self._filled([state.buffers[name] for state in states]) for name in first.buffers}
-        self._slopes = {name: torch.zeros_like(rows) for name, rows in self._rows.items()}
-        self._before = {name: self._filled(_previous(states, name)) for name in first.buffers}
+        self._rows = self._filled({name: [state.buffers[name] for state in states] for name in first.buffers})
+        self._now = self._filled({name: [torch.zeros_like(row)] * len(states) for name, row in first.buffers.items()})
+        self._before = self._filled({name: _previous(states, name) for name in first.buffers})
+        self._scratch = torch.zeros_like(self._rows.numbers)
         self._updates = stacked_updates(
             [state.recipe.update_rule for state in states],
             [state.rule for state in states],
-            like=self._rows,
+            like=self._rows.groups,
             sizes=self._sizes,
         )
-        self._decay = {name: self._column([state.weight_decay[name] for state in states]) for name in first.buffers}
+        decay = {name: self._column([state.weight_decay[name] for state in states]) for name in first.buffers}
+        self._decay = [{name: rows[update.rows] for name, rows in decay.items()} for update in self._updates]
         loose = [untrained(state.model) for state in states]
         self._buffers = {name: torch.stack([tensors[name] for tensors in loose]) for name in loose[0]}
         self._adopt()
-        self._parameters, self._places = self._views(self._rows), self._views(self._slopes)
-        self._places_before = self._views(self._before)
+        self._gradients = gradients.bind(self._rows.places, self._buffers)
 
     def step(self, batch: Batch, *, step: int, alive: Sequence[bool]) -> list[float]:
         """Trains every row on its batch and returns their losses; a row that is not alive is left out of all records.
@@ -57,8 +84,8 @@ class Stack:
             step: from 0.
             alive: one per row.
         """
-        losses, gradients, buffers = self._gradients(self._parameters, self._buffers, batch)
-        for name, place in self._places.items():
+        losses, gradients, buffers = self._gradients(batch)
+        for name, place in self._now.places.items():
             place.copy_(gradients[name])
         for name, buffer in self._buffers.items():
             buffer.copy_(buffers[name])
@@ -67,28 +94,20 @@ class Stack:
             self._rate(state, step, told) if living else 0.0
             for state, told, living in zip(self._states, signals, alive, strict=True)
         ])
-        for update in self._updates:
-            one = update.rows
-            if not any(alive[one]):
-                continue
-            update.step(
-                {name: rows[one] for name, rows in self._rows.items()},
-                {name: rows[one] for name, rows in self._slopes.items()},
-                StepRates(
-                    learning_rate=rates[one],
-                    weight_decay={name: rows[one] for name, rows in self._decay.items()},
-                    step=step,
-                ),
-            )
-        self._slopes, self._before = self._before, self._slopes
-        self._places, self._places_before = self._places_before, self._places
-        return [told["loss"] for told in signals]
+        for update, decay in zip(self._updates, self._decay, strict=True):
+            if any(alive[update.rows]):
+                update.step(
+                    self._rows.only(update.rows),
+                    self._now.only(update.rows),
+                    StepRates(learning_rate=rates[update.rows], weight_decay=decay, step=step),
+                )
+        self._now, self._before = self._before, self._now
+        return [told[0] for told in signals]
 
     def retire(self, row: int) -> None:
         """Empties a row that has diverged: arithmetic with NaN is slow, a root of it twenty times as slow."""
-        for rows in (self._rows, self._slopes, self._before, self._buffers):
-            for tensor in rows.values():
-                tensor[row] = 0
+        for tensor in (self._rows.numbers, self._now.numbers, self._before.numbers, *self._buffers.values()):
+            tensor[row] = 0
         for update in self._updates:
             update.retire(row)
 
@@ -98,46 +117,50 @@ class Stack:
             for index, rule in zip(range(update.rows.start, update.rows.stop), update.states(), strict=True):
                 self._states[index].rule = rule
         for index, state in enumerate(self._states):
-            state.previous = {name: self._before[name][index, :size] for name, size in self._sizes.items()}
+            state.previous = {name: self._before.groups[name][index, :size] for name, size in self._sizes.items()}
 
-    def _rate(self, state: SupervisedState, step: int, signals: dict[str, float]) -> float:
-        state.norms.append((signals["gradient_l1"], signals["gradient_l2"]))
+    def _rate(self, state: SupervisedState, step: int, told: Sequence[float]) -> float:
+        state.norms.append((told[2], told[3]))
+        signals = dict(zip(SIGNALS, told, strict=True))
         factor, state.schedule = state.recipe.schedule.multiplier(state.schedule, step, signals)
         return state.recipe.learning_rate * factor
 
-    def _signals(self, losses: Tensor) -> list[dict[str, float]]:
-        """Returns what each schedule may see; read from the device at once."""
-        dots, l1, squares = (torch.zeros_like(losses) for _ in range(3))
-        for name, slopes in self._slopes.items():
-            dots += (slopes * self._before[name]).sum(1)
-            l1 += slopes.abs().sum(1)  # a fifth of the time of a vector norm of order 1
-            squares += torch.linalg.vector_norm(slopes, dim=1).square()
-        names = ("loss", "gradient_dot", "gradient_l1", "gradient_l2")
-        numbers = torch.stack([losses, dots, l1, squares.sqrt()], dim=1).tolist()
-        return [dict(zip(names, row, strict=True)) for row in numbers]
+    def _signals(self, losses: Tensor) -> list[list[float]]:
+        """Returns `SIGNALS` of each row; read from the device at once."""
+        slopes, scratch = self._now.numbers, self._scratch
+        dots = torch.mul(slopes, self._before.numbers, out=scratch).sum(1)
+        l1 = torch.abs(slopes, out=scratch).sum(1)  # a fifth of the time of a vector norm of order 1
+        signals: list[list[float]] = torch.stack(
+            [losses, dots, l1, torch.linalg.vector_norm(slopes, dim=1)], dim=1
+        ).tolist()
+        return signals
 
-    def _filled(self, rows: Sequence[Tensor]) -> Tensor:
-        numbers = rows[0].numel()
-        filled = rows[0].new_zeros((len(rows), whole_vectors(numbers)))
-        for place, row in zip(filled, rows, strict=True):
-            place[:numbers] = row
-        return filled
+    def _filled(self, groups: Mapping[str, Sequence[Tensor]]) -> Rows:
+        """Lays groups beside each other, each filled up to whole vectors."""
+        first = next(iter(groups.values()))
+        lengths = {name: whole_vectors(rows[0].numel()) for name, rows in groups.items()}
+        numbers = first[0].new_zeros((len(first), sum(lengths.values())))
+        parts = dict(zip(groups, torch.split(numbers, list(lengths.values()), dim=1), strict=True))
+        for name, rows in groups.items():
+            for place, row in zip(parts[name], rows, strict=True):
+                place[: row.numel()] = row
+        return Rows(numbers=numbers, groups=parts, places=self._views(parts))
 
     def _column(self, numbers: Sequence[float]) -> Tensor:
-        like = next(iter(self._rows.values()))
+        like = self._rows.numbers
         return torch.tensor(numbers, dtype=like.dtype, device=like.device)[:, None]
 
     def _adopt(self) -> None:
         for index, state in enumerate(self._states):
             start = 0
             for name, count in state.counts.items():
-                state.buffers[name] = self._rows[name][index, : self._sizes[name]]
+                state.buffers[name] = self._rows.groups[name][index, : self._sizes[name]]
                 lay_out(state.parameters[start : start + count], state.buffers[name])
                 start += count
             for name, tensor in untrained(state.model).items():
                 tensor.data = self._buffers[name][index]
 
-    def _views(self, rows: dict[str, Tensor]) -> dict[str, Tensor]:
+    def _views(self, rows: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Returns parameter name -> [rows, *shape], views in the order of the groups."""
         first, views = self._states[0], {}
         names = {id(parameter): name for name, parameter in first.model.named_parameters()}
@@ -162,5 +185,6 @@ def _require_one_structure(states: Sequence[SupervisedState]) -> None:
         places = {id(parameter): place for place, parameter in enumerate(state.parameters)}
         return [(name, tuple(tensor.shape), places.get(id(tensor), -1)) for name, tensor in tensors.items()]
 
-    if any(structure(state) != structure(states[0]) for state in states):
+    first = structure(states[0])
+    if any(structure(state) != first for state in states[1:]):
         raise InvalidSetting("executor.batch", "candidates of different models", "1 for this space")

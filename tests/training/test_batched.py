@@ -51,6 +51,13 @@ def mlp(hidden: int) -> nn.Module:
     return nn.Sequential(nn.Flatten(), nn.Linear(64, hidden), nn.ReLU(), nn.Linear(hidden, 3))
 
 
+def deep_mlp(hidden: int) -> nn.Module:
+    layers: list[nn.Module] = [nn.Flatten(), nn.Linear(64, hidden), nn.Tanh()]
+    for _ in range(hidden % 4):
+        layers += [nn.Linear(hidden, hidden), nn.ReLU()]
+    return nn.Sequential(*layers, nn.Linear(hidden, 3))
+
+
 def conv(hidden: int) -> nn.Module:
     layers = (nn.Conv2d(1, hidden, 3, stride=2), nn.ReLU(), nn.Flatten(), nn.Linear(9 * hidden, 3))
     return nn.Sequential(*layers)
@@ -66,7 +73,7 @@ def embedding(hidden: int) -> nn.Module:
     return CharacterMLP(vocabulary=7, width=hidden, generator=torch.default_generator)
 
 
-MODELS: tuple[Callable[[int], nn.Module], ...] = (mlp, conv, conv_with_norm, embedding)
+MODELS: tuple[Callable[[int], nn.Module], ...] = (mlp, deep_mlp, conv, conv_with_norm, embedding)
 
 
 def recipe_of(model: nn.Module | Callable[[int], nn.Module], hidden: int, dtype: torch.dtype, **changes: Any) -> Recipe:
@@ -143,7 +150,7 @@ def test_stack_follows_ordinary_training(
 @pytest.mark.slow
 @settings(max_examples=6, deadline=None, phases=PHASES)
 @given(
-    model=st.sampled_from([mlp, embedding, conv]),
+    model=st.sampled_from([mlp, deep_mlp, embedding, conv]),
     groups=st.lists(st.lists(st.integers(0, 7), min_size=1, max_size=6), min_size=1, max_size=3),
 )
 def test_numbers_of_a_candidate_depend_neither_on_its_place_nor_on_its_company(

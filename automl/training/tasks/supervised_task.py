@@ -175,17 +175,21 @@ class SupervisedTask(ABC):
 
     def measure(self, model: Module, data: Dataset) -> Mapping[str, float]:
         """Returns "accuracy" (a non-finite output counts as wrong) and "loss" (mean cross entropy in nats)."""
-        training = model.training
-        model.eval()
+        training, in_between = model.training, any(module.training for module in model.modules())
+        if in_between:  # to walk through the modules of a small network takes as long as to run it
+            model.eval()
         right = loss = 0.0
         with torch.no_grad():
             for start in range(0, len(data.targets), MEASURED_AT_ONCE):
                 targets = data.targets[start : start + MEASURED_AT_ONCE].flatten()
                 logits = _logits(model(data.inputs[start : start + MEASURED_AT_ONCE]))
-                usable = torch.isfinite(logits).all(dim=1)
-                right += float(((logits.argmax(dim=1) == targets) & usable).sum())
+                found = logits.argmax(dim=1) == targets
+                if not torch.isfinite(logits.sum()):  # to look at each number takes 20 times as long
+                    found &= torch.isfinite(logits).all(dim=1)
+                right += float(found.sum())
                 loss += float(functional.cross_entropy(logits, targets, reduction="sum"))
-        model.train(training)
+        if in_between:
+            model.train(training)
         return {"accuracy": right / data.targets.numel(), "loss": loss / data.targets.numel()}
 
     def values(self, curves: Mapping[Leg, Curve]) -> Values:
