@@ -21,7 +21,8 @@ from automl.numerics.ranking import front, pareto_order, utilities
 def study_digest(log: StudyLog) -> str:
     """Returns the digest that is equal for interrupted and uninterrupted runs and for any number of workers.
 
-    It covers number, genotype, outcome, reason, values, curves and verdicts of every closed trial; no times.
+    It covers number, genotype, outcome, reason, values, curves, verdicts and derived genotypes of every closed trial;
+    no times.
     """
     return digest([_identity(log.opened[closed.number], closed) for closed in log.closed])
 
@@ -35,6 +36,7 @@ def _identity(opened: Opened, closed: Closed) -> JSON:
         "values": list(closed.values),
         "curves": {leg: curve.to_json() for leg, curve in closed.curves.items()},
         "verdicts": [_timeless(verdict) for verdict in closed.ledger],
+        **({"derived": [dict(entry) for entry in closed.derived]} if closed.derived else {}),
     }
 
 

@@ -53,7 +53,7 @@ class BilevelTrainer:
         clip: largest norm of the weights' gradient, > 0; DARTS 5.
         derive_every: steps from one derived genotype to the next, >= 1; None = a fiftieth of the run.
         sharpness: whether the dominant eigenvalue of the Hessian of the validation loss with respect to the
-            architecture is a reading; costs up to 30 backward passes per measurement.
+            architecture is a reading; costs up to 20 backward passes per measurement.
         seed: tells searches of one study apart.
     """
 

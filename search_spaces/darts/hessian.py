@@ -13,8 +13,8 @@ from torch.nn import Parameter
 
 EIGENVALUE = "eigenvalue"
 """Name of the reading."""
-ITERATIONS = 30
-TOLERANCE = 1e-3
+ITERATIONS = 20
+TOLERANCE = 1e-2
 """Relative change of the estimate at which the iteration stops; windows compare ratios of 1.3."""
 
 

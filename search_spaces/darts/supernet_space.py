@@ -68,7 +68,7 @@ class SupernetSpace(SuggestedSpace):
         partial: one channel in so many is mixed, >= 1; PC-DARTS 4, 1 = all.
         frozen: share of the run before the architecture moves, in [0, 1); PC-DARTS 0.3.
         guard: stops a search that collapses: none, dartsplus (two skip connections in the derived normal cell), skips
-            (more than `skips_allowed`), eigenvalue (R-DARTS; up to 30 backward passes more per measurement).
+            (more than `skips_allowed`), eigenvalue (R-DARTS; a measurement then costs a dozen steps).
         skips_allowed: for the guard "skips", >= 0; P-DARTS 2.
         architecture_learning_rate: > 0; DARTS 3e-4, PC-DARTS 6e-4, FairDARTS 3e-3. Short runs need more: 3e-3 to 1e-2.
         zero_one: factor on FairDARTS's zero-one loss, >= 0, for sigmoid weights only.

@@ -150,3 +150,9 @@ def test_replay_of_a_trial_without_training_is_refused() -> None:
     study = searched()
     with pytest.raises(UsageError, match="settled without training"):
         replay(PLAN, study.opened[0], (), executor=simulated())
+
+
+def test_the_digest_of_a_study_covers_what_its_trials_derived() -> None:
+    cell = {"leg": "a", "step": 5, "genotype": {"cell": 1}}
+    digests = {study_digest(log({"derived": derived})) for derived in ((), (cell,), ({**cell, "step": 6},))}
+    assert len(digests) == 3
