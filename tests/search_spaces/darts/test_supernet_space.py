@@ -1,5 +1,7 @@
 """The space of differentiable searches: methods as settings, cells of `darts` as what comes out."""
 
+from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +31,10 @@ class TestSupernetSpace(SpaceSuite):
         return SupernetSpace()
 
 
-def search(space: SupernetSpace, folder: Path, *, steps: int = 4, seed: int = 3) -> RungResult:
-    """Runs one short search as the engine does."""
+def search(
+    space: SupernetSpace, folder: Path, *, steps: int = 4, seed: int = 3, ends: tuple[int, ...] = ()
+) -> list[RungResult]:
+    """Runs one short search as the engine does, cut into rungs at `ends`."""
     task = Digits(steps=steps, batch_size=8)
     runner = Runner(
         resolve_task={"digits": task}.__getitem__,
@@ -39,12 +43,16 @@ def search(space: SupernetSpace, folder: Path, *, steps: int = 4, seed: int = 3)
     )
     (leg,) = task.legs("search")
     ref = RecipeRef(task="digits", variant=leg.variant, edits=(("darts-supernet", {"seed": seed}),))
-    return runner.run(RungJob(kind="train", refs=(ref,), leg=Leg(variant=leg.variant), steps=(0, steps)))
+    job = RungJob(kind="train", refs=(ref,), leg=Leg(variant=leg.variant), measure_every_steps=3, keep=True)
+    results: list[RungResult] = []
+    for first, last in pairwise((0, *ends, steps)):
+        snapshots = results[-1].snapshots if results else ()
+        results.append(runner.run(replace(job, steps=(first, last), snapshots=snapshots)))
+    return results
 
 
-def derived(result: RungResult) -> list[Any]:
-    found: list[Any] = result.measurements[0]["derived"]
-    return found
+def derived(results: list[RungResult]) -> list[Any]:
+    return [entry for result in results for entry in result.measurements[0]["derived"]]
 
 
 METHODS: dict[str, dict[str, Any]] = {
@@ -63,12 +71,12 @@ METHODS: dict[str, dict[str, Any]] = {
 def test_every_method_searches_and_derives_cells_of_the_space_that_it_names(method: str, tmp_path: Path) -> None:
     space = SupernetSpace(**{**SMALL, **METHODS[method]})
     result = search(space, tmp_path)
-    assert result.diverged == (False,)
+    assert result[0].diverged == (False,)
     darts = space_of(space.derives)
     for entry in derived(result):
         assert darts.decode(entry["genotype"]) == entry["genotype"]
     assert [entry["step"] for entry in derived(result)] == [2, 4]
-    metrics = result.curves[0].metrics
+    metrics = result[0].curves[0].metrics
     assert {"entropy_normal", "entropy_reduce", "skips"} <= set(metrics)
     assert ("entropy_normal_edges" in metrics) == (method == "pc-darts")
     assert ("eigenvalue" in metrics) == (method == "r-darts")
@@ -76,8 +84,21 @@ def test_every_method_searches_and_derives_cells_of_the_space_that_it_names(meth
 
 def test_seeds_are_different_searches_and_equal_seeds_the_same(tmp_path: Path) -> None:
     space = SupernetSpace(**SMALL)
-    curves = [search(space, tmp_path, seed=seed, steps=2).curves[0] for seed in (3, 3, 4)]
+    curves = [search(space, tmp_path, seed=seed, steps=2)[0].curves[0] for seed in (3, 3, 4)]
     assert curves[0] == curves[1] != curves[2]
+
+
+@pytest.mark.parametrize("method", ["second-order", "gdas", "pc-darts", "r-darts"])
+def test_a_search_in_rungs_ends_as_the_whole(method: str, tmp_path: Path) -> None:
+    """Step 2 is measured by the rungs only; samples of later steps must not depend on that."""
+    space = SupernetSpace(**{**SMALL, **METHODS[method]})
+    (whole,), (first, second) = search(space, tmp_path), search(space, tmp_path, ends=(2,))
+    assert first.curves[0].steps == (2,)
+    for name, values in second.curves[0].metrics.items():
+        if name != "train_loss":  # a mean since the measurement before, which is another one
+            assert values == whole.curves[0].metrics[name], name
+    assert second.snapshots == whole.snapshots
+    assert derived([first, second]) == derived([whole])
 
 
 def test_the_derived_space_is_named_with_the_settings_that_decode_its_cells() -> None:
