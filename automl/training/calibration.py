@@ -24,8 +24,9 @@ from automl.training.supervised import Supervised, SupervisedState
 STACKABLE_SLOTS = frozenset({"schedule", "update_rule", "learning_rate", "weight_decay"})
 """Fields of a recipe that may differ within a stack."""
 
-WIDTHS = (8, 16)
-"""Of stacks in searches: at 16 nearly all is won that 32 or 64 rows win on a small fully connected network."""
+WIDTHS = (8, 16, 32)
+"""Of stacks in searches, as far as the depth reaches: of 64 candidates on a small fully connected network 8 rows train
+4.1 times as many a second as one, 16 rows 4.9, 32 rows 5.2, and 64 rows, which leave the cache, 4.7."""
 WORTH = 2.0
 """Least speed-up for which a study is stacked: below it, groups that are not full cost what is won, and the decision
 would hang on the noise of the clock (a small convolutional network measures 0.9 to 1.4)."""

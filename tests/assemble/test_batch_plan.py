@@ -37,7 +37,7 @@ def decide(stored: Any = None, space: str = "optimizer-program", **settings: Any
 def test_a_new_study_of_update_rules_is_calibrated_once(measured: list[Any]) -> None:
     header = decide()
     assert header["batch"] == {"width": 16, "speed_up": 4.23, "reason": "measured"}
-    assert measured[0]["widths"] == [16], "one width: the clock must not choose among them"
+    assert measured[0]["widths"] == [32], "one width: the clock must not choose among them"
     assert plan_of(header).width == 16
     assert decide(stored=header) == header
     assert len(measured) == 1
