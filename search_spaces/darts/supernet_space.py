@@ -24,6 +24,7 @@ from search_spaces.darts.bilevel import BilevelTrainer
 from search_spaces.darts.bilevel_state import Mixing
 from search_spaces.darts.designs import OperationSet
 from search_spaces.darts.guards import guards_of
+from search_spaces.darts.network import require_batches, require_images
 from search_spaces.darts.search_readings import derived_pair, readings_of
 from search_spaces.darts.space import DartsSpace
 from search_spaces.darts.supernet import Supernet, SupernetPlan, build_supernet
@@ -128,14 +129,17 @@ class SupernetSpace(SuggestedSpace):
         """Asks for the seed."""
         trial.suggest_int("seed", 0, SEEDS - 1)
 
-    def apply(self, genotype: Genotype, recipe: Recipe) -> Recipe:
-        """Returns the recipe of one differentiable search.
+    def require(self, signature: Signature, recipe: Recipe) -> None:
+        """Checks that the data are images which the supernet can halve, of two classes or more, in batches.
 
         Raises:
-            InvalidSetting: the batches hold a single example.
+            InvalidSetting: they are not.
         """
-        if recipe.batch_size < 2:
-            raise InvalidSetting("batch_size", recipe.batch_size, "at least 2: cells normalize over the batch")
+        require_images(signature, halvings=len(self.plan().reductions))
+        require_batches(recipe)
+
+    def apply(self, genotype: Genotype, recipe: Recipe) -> Recipe:
+        """Returns the recipe of one differentiable search."""
         seed = genotype["seed"]
         assert isinstance(seed, int)
         changes: dict[str, Any] = {"on_progress": Cooling(progress=recipe.on_progress)}

@@ -164,9 +164,10 @@ def test_what_cannot_work_is_refused_before_anything_is_created(
     [
         ("darts", {"task": "text", "settings": {}}, "inputs (channels, height, width)"),
         ("darts", {"settings": {"task.batch_size": 1}}, "task.batch_size=1"),
+        ("darts-supernet", {"task": "text", "settings": {}}, "inputs (channels, height, width)"),
         ("hypercuboid", {"settings": {"space.layers": 8}}, "an even int <= 6 for images of 8 x 8"),
     ],
-    ids=["no images", "batches of one", "images too small"],
+    ids=["no images", "batches of one", "no images for a supernet", "images too small"],
 )
 def test_data_that_no_candidate_of_the_space_can_be_trained_on_are_refused_before_a_study_exists(
     tmp_path: Path, space: str, change: dict[str, Any], message: str

@@ -176,4 +176,4 @@ def test_settings_out_of_range_are_refused(settings: dict[str, Any]) -> None:
 
 def test_batches_of_one_are_refused() -> None:
     with pytest.raises(InvalidSetting, match="normalize"):
-        SupernetSpace().apply({"seed": 0}, Digits(batch_size=1).baseline("resnet"))
+        SupernetSpace().require(Digits().signature("resnet"), Digits(batch_size=1).baseline("resnet"))
