@@ -68,7 +68,9 @@ def second_order(alphas: Sequence[Parameter], unrolled: Unrolled, *, train: Loss
         ends = []
         for sign in (1, -1):
             weights.load({name: torch.add(w, pull[name], alpha=sign * small) for name, w in origin.items()})
-            ends.append(_slopes(train(), alphas))
+            with weights_held(weights):
+                loss = train()
+            ends.append(_slopes(loss, alphas))
     finally:
         weights.load(origin)
     factor = unrolled.rate / (2 * small)
@@ -101,6 +103,18 @@ def kept(tensors: Iterable[Tensor]) -> Iterator[None]:
     finally:
         for tensor, value in saved:
             tensor.copy_(value)
+
+
+@contextmanager
+def weights_held(weights: FlatWeights) -> Iterator[None]:
+    """Lets a loss be computed of which only the architecture's gradient is wanted: less is kept, less computed."""
+    for parameter in weights.parameters:
+        parameter.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for parameter in weights.parameters:
+            parameter.requires_grad_(True)
 
 
 def _slopes(loss: Tensor, parameters: Sequence[Parameter]) -> list[Tensor]:

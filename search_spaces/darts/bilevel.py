@@ -20,7 +20,15 @@ from automl.canonical import JSON, finite
 from automl.contracts import DERIVED, Batch, Genotype, Recipe, Signature
 from automl.errors import InvalidSetting
 from automl.seeding import child_seed
-from search_spaces.darts.architect import Unrolled, first_order, kept, second_order, statistics, zero_one_loss
+from search_spaces.darts.architect import (
+    Unrolled,
+    first_order,
+    kept,
+    second_order,
+    statistics,
+    weights_held,
+    zero_one_loss,
+)
 from search_spaces.darts.architecture_adam import ArchitectureAdam
 from search_spaces.darts.bilevel_state import (
     BilevelState,
@@ -190,7 +198,8 @@ class BilevelTrainer:
     def _pull(self, state: BilevelState, train: Batch, valid: Batch, *, step: int) -> list[Tensor]:
         """Returns the gradient of the validation loss with respect to the architecture."""
         if self.order == 1:
-            return first_order(state.alphas, valid=lambda: loss_of(state, valid))
+            with weights_held(state.weights):
+                return first_order(state.alphas, valid=lambda: loss_of(state, valid))
         factor, _ = state.recipe.schedule.multiplier(state.schedule, step, state.signals)
         rate = state.recipe.learning_rate * factor
 

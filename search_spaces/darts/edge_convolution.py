@@ -16,7 +16,7 @@ from torch.nn import functional
 from search_spaces.darts.depthwise import depthwise
 from search_spaces.darts.edge_inputs import EdgeInputs
 from search_spaces.darts.operations import OperationStyle, middle_channels
-from search_spaces.darts.pixel_phases import from_batch
+from search_spaces.darts.pixel_phases import from_phases
 from search_spaces.darts.running_norm import RunningNorm
 
 
@@ -86,13 +86,13 @@ class EdgeConvolution(nn.Module):
         last = len(self.norms) - 1
         for stage in range(last):
             x = torch.relu_(self.norms[stage](self._pointwise(x, stage)))
-            x = from_batch(x) if stage == 0 and inputs.in_phases(dilation=self.shape.dilation) else x
+            x = from_phases(x) if stage == 0 and inputs.in_phases(dilation=self.shape.dilation) else x
             x = depthwise(x, self.depthwise[stage + 1])
         normed: Tensor = self.norms[last](self._pointwise(x, last), scale)
         return normed
 
     def in_phases(self, inputs: EdgeInputs) -> bool:
-        """Whether the output is left in phases, as `phases_as_batch` makes them."""
+        """Whether the output is left in phases, see `pixel_phases`."""
         return len(self.norms) == 1 and inputs.in_phases(dilation=self.shape.dilation)
 
     def _pointwise(self, x: Tensor, stage: int) -> Tensor:

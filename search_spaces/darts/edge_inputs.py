@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from search_spaces.darts.depthwise import FASTEST, depthwise
-from search_spaces.darts.pixel_phases import phase_kernels, phases_as_batch, phases_as_channels
+from search_spaces.darts.pixel_phases import to_phases
 
 
 class EdgeInputs:
@@ -19,8 +19,9 @@ class EdgeInputs:
 
     Attributes:
         edges: E, how many edges leave the state.
-        stride: of these edges.
+        stride: of these edges, 1 or 2.
         rectified: relu(state), [batch, channels, height, width].
+        even: whether both sides are.
     """
 
     def __init__(self, state: Tensor, *, edges: int, stride: int) -> None:
@@ -29,13 +30,16 @@ class EdgeInputs:
         self.even = state.shape[2] % 2 == 0 and state.shape[3] % 2 == 0
 
     @cached_property
-    def phases(self) -> Tensor:
-        """The four phases side by side, [batch, 4 * channels, h, w]."""
-        return phases_as_channels(self.rectified)
+    def even_pixels(self) -> Tensor:
+        """Those in even rows and columns, [batch, channels, h, w]."""
+        return self.rectified[:, :, ::2, ::2].contiguous(memory_format=FASTEST)
 
-    def phase(self, index: int) -> Tensor:
-        """Returns one of them, [batch, channels, h, w]."""
-        return self.phases.chunk(4, dim=1)[index]
+    @cached_property
+    def odd_pixels(self) -> Tensor:
+        """Those in odd rows and columns, [batch, channels, h, w]; odd sides end in zeros."""
+        height, width = self.rectified.shape[2:]
+        padded = functional.pad(self.rectified, (0, width % 2, 0, height % 2))
+        return padded[:, :, 1::2, 1::2].contiguous(memory_format=FASTEST)
 
     @cached_property
     def side_by_side(self) -> Tensor:
@@ -43,22 +47,17 @@ class EdgeInputs:
         return self._copies(self.rectified)
 
     @cached_property
+    def even_side_by_side(self) -> Tensor:
+        """A copy per edge of the even pixels, [batch, E * channels, h, w]."""
+        return self._copies(self.even_pixels)
+
+    @cached_property
     def phases_side_by_side(self) -> Tensor:
-        """Per edge the four phases, [batch, E * 4 * channels, h, w]."""
-        return self._copies(self.phases)
-
-    @cached_property
-    def first_phase_side_by_side(self) -> Tensor:
-        """A copy per edge of phase 0, [batch, E * channels, h, w]."""
-        return self._copies(self.phase(0))
-
-    @cached_property
-    def batched_phases_side_by_side(self) -> Tensor:
-        """A copy per edge, phases in the batch, [4 * batch, E * channels, h, w]."""
-        return self._copies(phases_as_batch(self.rectified))
+        """A copy per edge, in phases, [4 * batch, E * channels, h, w]."""
+        return self._copies(to_phases(self.rectified))
 
     def in_phases(self, *, dilation: int) -> bool:
-        """Whether `first_depthwise` of this dilation leaves its result in phases, as `phases_as_batch` makes them."""
+        """Whether `first_depthwise` of this dilation leaves its result in phases."""
         return self.even and self.stride == 1 and dilation == 2
 
     def first_depthwise(self, weight: Tensor, *, dilation: int) -> Tensor:
@@ -68,25 +67,13 @@ class EdgeInputs:
             weight: [E * channels, 1, k, k].
             dilation: 1 or 2.
         """
-        if not self.even:
-            padding = dilation * (weight.shape[-1] // 2)
-            return functional.conv2d(
-                self.side_by_side, weight, None, self.stride, padding, dilation, weight.shape[0]
-            )
-        match self.stride, dilation:
-            case 1, 1:
-                return depthwise(self.side_by_side, weight)
-            case 1, _:
-                return depthwise(self.batched_phases_side_by_side, weight)
-            case _, 1:
-                return self._over_phases(weight)
-        return depthwise(self.first_phase_side_by_side, weight)
-
-    def _over_phases(self, weight: Tensor) -> Tensor:
-        parts = depthwise(self.phases_side_by_side, phase_kernels(weight, groups=self.edges))
-        batch, _, height, width = parts.shape
-        split = parts.permute(0, 2, 3, 1).reshape(batch, height, width, self.edges, 4, -1)
-        return split.sum(4).flatten(3).permute(0, 3, 1, 2)
+        if dilation == 1:
+            return depthwise(self.side_by_side, weight, stride=self.stride)
+        if self.stride == 2:
+            return depthwise(self.even_side_by_side, weight)  # all that a dilation of 2 sees from an even place
+        if self.even:
+            return depthwise(self.phases_side_by_side, weight)
+        return functional.conv2d(self.side_by_side, weight, None, 1, weight.shape[-1] - 1, 2, weight.shape[0])
 
     def _copies(self, x: Tensor) -> Tensor:
         copied = torch.cat([x] * self.edges, dim=1) if self.edges > 1 else x

@@ -16,7 +16,8 @@ from search_spaces.darts.depthwise import FASTEST
 from search_spaces.darts.edge_convolution import ConvolutionShape, EdgeConvolution
 from search_spaces.darts.edge_inputs import EdgeInputs
 from search_spaces.darts.operations import OperationStyle
-from search_spaces.darts.pixel_phases import from_batch
+from search_spaces.darts.pixel_phases import from_phases
+from search_spaces.darts.pooling import average_pool, max_pool
 from search_spaces.darts.running_norm import RunningNorm
 
 
@@ -66,7 +67,7 @@ class StateEdges(nn.Module):
             output = convolution(inputs, scales[self.columns[name]])
             (in_phases if convolution.in_phases(inputs) else in_pixels).append(output)  # type: ignore[operator]
         if in_phases:
-            in_pixels.append(from_batch(_sum(in_phases)))
+            in_pixels.append(from_phases(_sum(in_phases)))
         return _sum(in_pixels)
 
     def _shared(self, state: Tensor, weights: Tensor) -> Tensor:
@@ -78,9 +79,7 @@ class StateEdges(nn.Module):
         return functional.conv2d(torch.cat(outputs, dim=1), kernel[:, :, None, None])
 
     def _pool(self, name: str, state: Tensor) -> Tensor:
-        if name.startswith("max"):
-            return functional.max_pool2d(state, 3, self.stride, 1)
-        return functional.avg_pool2d(state, 3, self.stride, 1, count_include_pad=False)
+        return (max_pool if name.startswith("max") else average_pool)(state, stride=self.stride)
 
 
 class EdgeReduction(nn.Module):
@@ -105,22 +104,11 @@ class EdgeReduction(nn.Module):
 
     def forward(self, inputs: EdgeInputs, scale: Tensor) -> Tensor:
         """Returns all edges, [batch, E * channels, h, w]; `scale` of the outputs is [E * channels]."""
-        even, odd = _corner_pixels(inputs)
-        halves = (functional.conv2d(even, self.even), functional.conv2d(odd, self.odd))
+        halves = (functional.conv2d(inputs.even_pixels, self.even), functional.conv2d(inputs.odd_pixels, self.odd))
         pieces = [torch.split(half, self.wide, dim=1) for half in halves]
         joined = torch.cat([piece for pair in zip(*pieces, strict=True) for piece in pair], dim=1)
         normed: Tensor = self.norm(joined.contiguous(memory_format=FASTEST), scale)
         return normed
-
-
-def _corner_pixels(inputs: EdgeInputs) -> tuple[Tensor, Tensor]:
-    """Returns pixels at (even, even) and at (odd, odd) places; of odd sides the latter end in zeros."""
-    if inputs.even:
-        return inputs.phase(0), inputs.phase(3)
-    x = inputs.rectified
-    height, width = x.shape[2:]
-    padded = functional.pad(x, (0, width % 2, 0, height % 2))
-    return x[:, :, ::2, ::2], padded[:, :, 1::2, 1::2]
 
 
 def _sum(outputs: Sequence[Tensor]) -> Tensor:
