@@ -92,7 +92,8 @@ class PlainSupernet(nn.Module):
         self.classifier = nn.Linear(before[1], classes)
 
     def forward(self, images: Tensor) -> Tensor:
-        states = self.stem(images)
+        first = self.stem(images)[0].contiguous()  # torch's own layout, as the authors' code has it
+        states = first, first
         for index, cell in enumerate(self.cells):
             kind = "reduce" if index in self.plan.reductions else "normal"
             weights = mixing_weights(self.architecture[kind], weighting=self.plan.weighting)
