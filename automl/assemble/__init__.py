@@ -6,7 +6,15 @@ nothing else.
 """
 
 from automl.assemble.batch_plan import with_batch_plan
-from automl.assemble.header import Limits, Request, check_unchanged, environment, header_of, task_locator
+from automl.assemble.header import (
+    Limits,
+    Request,
+    check_unchanged,
+    environment,
+    header_of,
+    space_locator,
+    task_locator,
+)
 from automl.assemble.parts import (
     create_study,
     executor_of,
@@ -44,6 +52,7 @@ __all__ = [
     "read_log",
     "runner_of",
     "snapshot_store",
+    "space_locator",
     "space_of",
     "study_headers",
     "sync_now",

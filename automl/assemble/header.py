@@ -70,6 +70,7 @@ class Request:
         audit: see `Plan`.
         settings: dotted names -> values, as of `--set`.
         warm_start: genotypes proposed first.
+        warm_start_study: the earlier study that they are of; None = they were given by themselves.
     """
 
     space: object
@@ -82,6 +83,7 @@ class Request:
     audit: float = 0.0
     settings: Mapping[str, Any] = field(default_factory=dict)
     warm_start: Sequence[Genotype] = ()
+    warm_start_study: str | None = None
 
     def __post_init__(self) -> None:
         for name in ("seed", "depth"):
@@ -103,12 +105,14 @@ def header_of(request: Request) -> tuple[dict[str, JSON], Objects]:
     """
     from automl.filters.chain import MONITORS, SCREENS, judges_by_default
 
-    parts = sections(request.settings, filters=[*SCREENS, *MONITORS])
+    parts = _sections(request)
     task_settings = parts["task"] if request.data is None else {**parts["task"], "path": request.data}
     objects: dict[str, object] = {}
     space_locator = _locate("search space", request.space, "space", parts["space"], objects)
     task_locator = _locate("task", request.task, "task", task_settings, objects)
     space, task = space_of(space_locator, objects), task_of(task_locator, objects)
+    for variant in dict.fromkeys(leg.variant for leg in task.legs("search")):
+        space.require(task.signature(variant), task.baseline(variant))
     for genotype in request.warm_start:
         space.decode(space.encode(genotype))
     filters: dict[str, JSON] = {}
@@ -131,6 +135,7 @@ def header_of(request: Request) -> tuple[dict[str, JSON], Objects]:
             "name": request.searcher,
             "settings": _whole(proposer, check("searcher", proposer, parts["searcher"])),
             "warm_start": list(request.warm_start),
+            **({} if request.warm_start_study is None else {"warm_start_study": request.warm_start_study}),
         },
         "filters": filters,
         "seed": request.seed,
@@ -142,6 +147,11 @@ def header_of(request: Request) -> tuple[dict[str, JSON], Objects]:
     }
     plan_of(header, objects)
     return header, objects
+
+
+def space_locator(request: Request, objects: dict[str, object]) -> str:
+    """Returns the locator of the requested space with its settings; a space given by value is added to `objects`."""
+    return _locate("search space", request.space, "space", _sections(request)["space"], objects)
 
 
 def task_locator(task: object, settings: Mapping[str, Any], objects: dict[str, object]) -> str:
@@ -186,6 +196,13 @@ _REMEDIES = {
     "task": "Restore the task and its data as they were, or start a new study.",
     "environment": "Results may differ in the last digits; go on with --accept-environment, or restore it.",
 }
+
+
+def _sections(request: Request) -> dict[str, dict[str, Any]]:
+    """Returns the settings by part of the study."""
+    from automl.filters.chain import MONITORS, SCREENS
+
+    return sections(request.settings, filters=[*SCREENS, *MONITORS])
 
 
 def _locate(

@@ -51,7 +51,12 @@ def search(
         typer.Option(min=0.0, max=1.0, help="Share of rejected trials trained anyway.", show_default="0"),
     ] = None,
     warm_start: Annotated[
-        str | None, typer.Option(metavar="FILE", help="JSON file with genotypes to propose first.")
+        str | None,
+        typer.Option(
+            metavar="STUDY|FILE",
+            help="Propose first what an earlier study derived for SPACE or found best in it, or the genotypes of a"
+            " JSON file.",
+        ),
     ] = None,
     track: Annotated[
         Literal["trained", "all", "none"] | None,

@@ -52,7 +52,7 @@ class SearchOptions:
         device: where candidates are trained: auto, cpu or cuda.
         data: folder or file with the task's data, for tasks that read one.
         audit: share in [0, 1] of the rejected trials that are trained anyway, to see what filters throw away.
-        warm_start: JSON file with genotypes to propose first.
+        warm_start: an earlier study, or a JSON file with genotypes, to propose first; a file of that name wins.
         track: which trials become MLflow runs; the others are rows of a table.
     """
 
@@ -96,7 +96,7 @@ def search_arguments(
     if options.get("space") is None:
         raise UsageError("No search space is given. Name one (see `automl spaces`), or set `space` in the file.")
     if options.get("warm_start") is not None:
-        options["warm_start"] = read_genotypes(Path(options["warm_start"]))
+        options["warm_start"] = _warm_start(str(options["warm_start"]))
     return {**options, "settings": settings}
 
 
@@ -111,6 +111,12 @@ def first_free_name(space: str, task: str, *, taken: Collection[str]) -> str:
     words = (one.partition("?{")[0].rpartition(":")[2].lower() for one in (space, task))
     base = "-".join(re.sub(r"[^a-z0-9]+", "-", word).strip("-") for word in words)
     return next(name for number in count(1) if (name := f"{base}-{number}") not in taken)
+
+
+def _warm_start(given: str) -> str | list[Mapping[str, Any]]:
+    """Returns the genotypes of a file, or the name of a study as it is."""
+    path = Path(given)
+    return read_genotypes(path) if path.is_file() or path.suffix == ".json" else given
 
 
 def read_genotypes(path: Path) -> list[Mapping[str, Any]]:

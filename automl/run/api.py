@@ -16,6 +16,7 @@ from automl.flows.plan import Budget
 from automl.plugins import Kind, find, installed, object_locator
 from automl.run.driving import Session, Track, go_on, start
 from automl.run.study import Study
+from automl.run.warm_start import started_from
 
 
 def search(
@@ -36,7 +37,7 @@ def search(
     data: str | None = None,
     audit: float = 0.0,
     settings: Mapping[str, Any] | None = None,
-    warm_start: Sequence[Genotype] = (),
+    warm_start: str | Sequence[Genotype] = (),
     progress: bool = False,
     track: Track = "trained",
 ) -> Study:
@@ -59,7 +60,8 @@ def search(
         data: file or folder for tasks that take one.
         audit: share of rejected trials that are trained anyway.
         settings: dotted names to values, as of `--set`.
-        warm_start: genotypes proposed first.
+        warm_start: genotypes proposed first, or the name of an earlier study in the same storage: what its trainings
+            derived for this space, or its best trials of this space, fill at most a quarter of the budget.
         progress: whether a live line is shown.
         track: which trials get an MLflow run: "trained", "all" or "none".
 
@@ -71,6 +73,7 @@ def search(
         HeaderMismatch: a study of that name was created with other settings.
         StudyLocked: another process drives it.
     """
+    budget = Budget(trials=trials, trained=trained)
     request = Request(
         space=space,
         task=task,
@@ -81,7 +84,7 @@ def search(
         data=data,
         audit=audit,
         settings=settings or {},
-        warm_start=warm_start,
+        warm_start=() if isinstance(warm_start, str) else warm_start,
     )
     session = Session(
         storage=storage,
@@ -91,7 +94,9 @@ def search(
         progress=progress,
         track=track,
     )
-    name, objects = start(request, name=study, budget=Budget(trials=trials, trained=trained), session=session)
+    if isinstance(warm_start, str):
+        request = started_from(request, warm_start, study=study, trials=trials, storage_url=session.storage_url)
+    name, objects = start(request, name=study, budget=budget, session=session)
     return Study(name, session=session, objects=objects)
 
 
