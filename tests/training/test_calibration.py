@@ -133,5 +133,5 @@ def test_widths_end_where_memory_does() -> None:
 def test_the_widest_stack_is_taken_where_it_costs_one_step() -> None:
     ticks = iter(range(10**6))
     found = calibrate(OneLayer(), memory_bytes=1 << 30, clock=lambda: float(next(ticks)))  # a stack costs as one step
-    assert found.width == 16
-    assert found.speed_up == 16
+    assert found.width == 32
+    assert found.speed_up == 32

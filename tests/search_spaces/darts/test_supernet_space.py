@@ -162,6 +162,7 @@ def test_derived_cells_are_drawn_as_their_space_draws_them() -> None:
         {"schedule": "step"},
         {"order": 3},
         {"order": 0, "frozen": 0.2},
+        {"order": 2, "weighting": "gumbel"},
         {"derive_every": 0},
         {"operations": "many"},
         {"weighting": "equal"},
