@@ -10,6 +10,8 @@ import automl
 from automl.cli.app import app
 from automl.errors import HeaderMismatch, StudyNotFound, UsageError
 
+pytestmark = pytest.mark.slow  # each starts studies, and with them workers
+
 SPACES = '''
 from dataclasses import dataclass
 

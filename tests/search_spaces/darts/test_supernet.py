@@ -65,6 +65,7 @@ def assert_equal_to_plain(fused: Supernet, x: Tensor) -> None:
 
 @pytest.mark.parametrize("operations", ["darts", "sharpsepconv-darts", "sharp", "sharper"])
 @pytest.mark.parametrize("side", [8, 7])
+@pytest.mark.slow
 def test_outputs_gradients_and_statistics_are_those_of_the_plain_supernet(operations, side):
     assert_equal_to_plain(built(side=side, operations=operations, choke=3), images(3, 3, side, side))
 
@@ -75,6 +76,7 @@ def test_every_weighting_equals_the_plain_supernet(weighting):
 
 
 @pytest.mark.parametrize("shape", [(2, 1, 12, 8), (2, 1, 9, 8), (2, 1, 16, 16), (5, 1, 5, 5)])
+@pytest.mark.slow
 def test_every_size_equals_the_plain_supernet(shape):
     assert_equal_to_plain(built(side=min(shape[2:]), image_channels=1, channels=8), images(*shape))
 
@@ -82,12 +84,14 @@ def test_every_size_equals_the_plain_supernet(shape):
 @pytest.mark.parametrize("side", [8, 7])
 @pytest.mark.parametrize("operations", ["darts", "sharper"])
 @pytest.mark.parametrize("partial", [2, 4])
+@pytest.mark.slow
 def test_partial_channels_equal_the_plain_supernet(side, operations, partial):
     fused = built(side=side, channels=8, partial=partial, operations=operations)
     assert_equal_to_plain(fused, images(2, 3, side, side))
 
 
 @pytest.mark.parametrize(("cells", "nodes"), [(1, 4), (2, 2), (4, 1), (3, 5)])
+@pytest.mark.slow
 def test_every_depth_and_number_of_nodes_equals_the_plain_supernet(cells, nodes):
     assert_equal_to_plain(built(side=16, cells=cells, nodes=nodes), images(2, 3, 16, 16))
 
