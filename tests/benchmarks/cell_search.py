@@ -4,7 +4,8 @@ Why: published searches often end near what a random cell of their space reaches
 Carlucci 2020; Li, Talwalkar 2019). The rule: every search hands over the last cell that it derived, whatever its
 supernet reached; these cells, random ones, a hand-made one and the task's own network are trained with one recipe, one
 budget and the same seeds. Methods are compared on the gate split; test is read for the finalist that gate chose, and
-for those from whom nobody chooses. Studies are kept, so an interrupted run goes on where it was.
+for those from whom nobody chooses. Studies and the second look's report are kept, so an interrupted run goes on where
+it was; a second look that is cut off begins anew.
 
     python tests/benchmarks/cell_search.py --data cifar10/train.parquet --folder cells --workers 2
 """
@@ -16,10 +17,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 import automl
 from automl.canonical import dumps
-from automl.numerics.intervals import crossed_interval, difference_interval
+from automl.numerics.intervals import crossed_interval
 from search_spaces.darts import DartsSpace
 
 WEIGHTINGS = ("softmax", "max-w")
@@ -80,7 +82,16 @@ def second_look(cells: Sequence[Mapping[str, Any]], options: argparse.Namespace)
         warm_start=list(cells),
         **common(options),
     )
+    kept = study.log.notes.get("rerank")
+    if kept is not None and (kept["seeds"], _drawn(kept["companions"])) == (options.seeds, options.random):
+        return study, kept
     return study, study.rerank(top=len(cells), seeds=options.seeds, random=options.random, designs=["one-shot"])
+
+
+def _drawn(companions: Mapping[str, Any]) -> int:
+    """Returns how many random cells a report is about, those included that failed."""
+    rows = [*companions["random"], *companions["failed"]]
+    return sum(row["name"].startswith("random ") for row in rows)
 
 
 def common(options: argparse.Namespace) -> dict[str, Any]:
@@ -108,37 +119,49 @@ def gate_values(rows: Sequence[Mapping[str, Any]]) -> Values:
     return np.array([[values[0] for values in row["gate_values"]] for row in rows])
 
 
-def over_both(differences: Values) -> str:
-    """Returns the mean over [candidates, seeds] with its interval over both."""
-    low, high = crossed_interval(differences, rng=np.random.default_rng(0))
-    return f"{differences.mean():+.4f} (95 % {low:+.4f} to {high:+.4f})"
+def minus(mine: Values, theirs: Values) -> str:
+    """Returns the difference of two groups of cells, each [cells, seeds], with its interval over all that was drawn.
+
+    That is the cells of either group and the seeds; a group of one cell counts as that cell, not as its method.
+    """
+    differences = mine[:, None] - theirs[None]
+    axes = tuple(axis for axis, size in enumerate(differences.shape) if size == 1)
+    low, high = crossed_interval(differences.squeeze(axes), rng=np.random.default_rng(0))
+    return f"{differences.mean():+.4f} (95 % {low:+.4f} to {high:+.4f}), {len(mine)} against {len(theirs)} cells"
+
+
+def parameters(study: automl.Study, genotype: Mapping[str, Any] | None) -> int:
+    """Returns how many numbers the network of a cell has; None = the task's own network."""
+    plan = study.plan
+    variant = plan.variants[0]
+    recipe = plan.task.baseline(variant)
+    recipe = recipe if genotype is None else plan.space.apply(genotype, recipe)
+    model = recipe.model(plan.task.signature(variant), recipe.norm_act, torch.Generator())
+    return sum(one.numel() for one in model.parameters())
 
 
 def print_report(report: Mapping[str, Any], origin: Mapping[int, str], study: automl.Study) -> None:
     """Prints every candidate, then the comparisons."""
     beside = report["companions"]
-    print(f"\n{'who':24} {'gate':>8} {'sd':>7}")
     finalists = {row["trial"]: row for row in report["finalists"]}
-    rows = [(f"{origin[number]}, trial {number}", row) for number, row in finalists.items()]
-    rows += [(row["name"], row) for kind in ("random", "designs") for row in beside[kind]]
-    rows.append(("the task's own network", report["baseline"]))
-    for name, row in sorted(rows, key=lambda entry: -gate_values([entry[1]]).mean()):
+    cells = {number: study.log.opened[number].genotype for number in finalists}
+    rows = [(f"{origin[number]}, trial {number}", row, cells[number]) for number, row in finalists.items()]
+    rows += [(row["name"], row, row["genotype"]) for kind in ("random", "designs") for row in beside[kind]]
+    rows.append(("the task's own network", report["baseline"], None))
+    print(f"\n{'who':24} {'gate':>8} {'sd':>7} {'parameters':>11}")
+    for name, row, genotype in sorted(rows, key=lambda entry: -gate_values([entry[1]]).mean()):
         values = gate_values([row])[0]
-        print(f"{name:24} {values.mean():8.4f} {values.std(ddof=1):7.4f}")
-    at_random = gate_values(beside["random"])
+        print(f"{name:24} {values.mean():8.4f} {values.std(ddof=1):7.4f} {parameters(study, genotype):11,}")
     groups = {
         name: gate_values([row for number, row in finalists.items() if origin[number] == name])
         for name in dict.fromkeys(origin[number] for number in finalists)
     }
-    print(f"\nGate accuracy against the mean of {len(at_random)} random cells, over cells and seeds")
+    print("\nGate accuracy, over cells and seeds")
     for name, values in groups.items():
-        print(f"  {name:10} {over_both(values.mean(axis=0) - at_random)}, {len(values)} cells")
+        print(f"  {name} minus random: {minus(values, gate_values(beside['random']))}")
     if len(groups) == 2:
-        one, other = (values.mean(axis=0) for values in groups.values())
-        low, high = difference_interval((other - one).tolist(), rng=np.random.default_rng(0))
         first, second = groups
-        mean = (other - one).mean()
-        print(f"{second} minus {first}, paired by seed: {mean:+.4f} (95 % {low:+.4f} to {high:+.4f})")
+        print(f"  {second} minus {first}: {minus(groups[second], groups[first])}")
     print(f"\n{report['text']}\n{beside['text']}")
 
 
