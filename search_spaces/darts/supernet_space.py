@@ -71,8 +71,8 @@ class SupernetSpace(SuggestedSpace):
         guard: stops a search that collapses: none, dartsplus (two skip connections in the derived normal cell), skips
             (more than `skips_allowed`), eigenvalue (R-DARTS; a measurement then costs a dozen steps).
         skips_allowed: for the guard "skips", >= 0; P-DARTS 2.
-        architecture_learning_rate: > 0; over tens of thousands of steps DARTS 3e-4, PC-DARTS 6e-4, FairDARTS 3e-3. In 300
-            steps 3e-4 leaves the entropy at ln 8 = 2.079, and 1e-2 brings it to 2.045.
+        architecture_learning_rate: > 0; over tens of thousands of steps DARTS 3e-4, PC-DARTS 6e-4, FairDARTS 3e-3. In
+            300 steps 3e-4 leaves the entropy at ln 8 = 2.079, and 1e-2 brings it to 2.045.
         zero_one: factor on FairDARTS's zero-one loss, >= 0, for sigmoid weights only.
         derive_every: steps from one derived cell to the next, >= 1; None = a fiftieth of the run, as DARTS's epochs.
         learning_rate: peak of the weights' SGD, > 0; DARTS 0.025 for batches of 64.
